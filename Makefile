@@ -1,0 +1,72 @@
+# Everything that a person or CI runs. `make serve` and `make test` need Python 3.11 to 3.13 and nothing else.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+UV := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+DATA ?= $(or $(SENTOPIC_DATA),$(wildcard ../shared/data))
+
+.PHONY: serve test test-slow lint format types train bench browser container lock clean help
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+
+serve: $(VENV)/serve.stamp  ## the service on port 8000
+	$(BIN)/sentopic serve
+
+test: $(VENV)/dev.stamp  ## every test but the slow ones
+	$(BIN)/python -m pytest -m 'not slow and not browser'
+
+test-slow: $(VENV)/dev.stamp  ## the tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+browser: $(VENV)/dev.stamp  ## the pages in a real browser (needs Chromium)
+	$(BIN)/python -m pytest -m browser
+
+lint: $(VENV)/dev.stamp  ## style and complexity
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/dev.stamp  ## mends what lint can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(VENV)/dev.stamp  ## strict types
+	$(BIN)/mypy
+
+train: $(VENV)/dev.stamp  ## the shipped bundles anew, into artifacts/ (40 minutes on two cores)
+	for recipe in sentiment-lstm sentiment-gru topic-lstm topic-gru; do \
+		$(BIN)/sentopic-train fit $$recipe $(if $(DATA),--data $(DATA)) --out artifacts || exit; done
+
+bench: $(VENV)/dev.stamp  ## texts a second through the text contract and the engines
+	$(BIN)/python benchmarks/encode.py
+	$(BIN)/python benchmarks/start.py
+
+container:  ## builds the CPU image and asks it (root on Debian; no Docker engine needed)
+	tests/container/check
+
+lock:  ## resolves the dependencies anew (needs uv)
+	$(UV) pyproject.toml --extra dev -o requirements/dev.txt
+	$(UV) pyproject.toml -c requirements/dev.txt -o requirements/serve.txt
+	$(UV) --group build -c requirements/dev.txt -o requirements/build.txt
+	$(UV) pyproject.toml --extra train -c requirements/dev.txt -o requirements/train.txt
+	$(UV) pyproject.toml --extra gpu -c requirements/dev.txt -o requirements/gpu.txt
+
+clean:  ## the environment and every cache
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo 'Sentopic needs Python 3.11, 3.12 or 3.13; none is on the PATH (or: make PYTHON=...)'; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/serve.stamp: requirements/serve.txt requirements/build.txt pyproject.toml | $(BIN)/python
+	$(PIP) install --require-hashes -r requirements/serve.txt -r requirements/build.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/dev.stamp: requirements/dev.txt requirements/build.txt pyproject.toml | $(BIN)/python
+	$(PIP) install --require-hashes -r requirements/dev.txt -r requirements/build.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	touch $@ $(VENV)/serve.stamp

@@ -1,0 +1,1 @@
+"""HTTP: the one part of the service that knows it."""

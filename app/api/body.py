@@ -1,0 +1,63 @@
+"""Reads a request's JSON body: bounded, strict, and never echoed."""
+
+import json
+from typing import Any, TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+
+from app.errors import BodyTooLargeError, InvalidRequestError, NotJsonError, UnsupportedMediaTypeError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+async def read_json(request: Request, model: type[Model], max_bytes: int) -> Model:
+    """The body as `model`. Raises the RequestError that says what the client should mend."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json" or "content-encoding" in request.headers:
+        raise UnsupportedMediaTypeError("The body must be application/json, without a content encoding.")
+    body = await _read(request, max_bytes)
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise _explain(error, body) from None
+
+
+async def _read(request: Request, max_bytes: int) -> bytes:
+    declared = request.headers.get("content-length", "0")
+    if not declared.isdigit() or int(declared) > max_bytes:
+        raise BodyTooLargeError(max_bytes)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > max_bytes:
+            raise BodyTooLargeError(max_bytes)
+    return bytes(body)
+
+
+def _explain(error: ValidationError, body: bytes) -> NotJsonError | InvalidRequestError:
+    details = error.errors(include_url=False, include_input=False, include_context=False)
+    if any(detail["type"] == "json_invalid" for detail in details) or not _is_json(body):
+        return NotJsonError("The body is not valid JSON in UTF-8.")
+    return InvalidRequestError([_fault(detail) for detail in details[:20]])
+
+
+def _fault(detail: Any) -> dict[str, object]:
+    """Type, place and message. An unknown field's name is the client's own text, so it is left out."""
+    unknown = detail["type"] == "extra_forbidden"
+    loc = list(detail["loc"][:-1] if unknown else detail["loc"])
+    msg = "There is a field that the schema does not have" if unknown else detail["msg"]
+    return {"loc": loc, "type": detail["type"], "msg": msg}
+
+
+def _is_json(body: bytes) -> bool:
+    """False for NaN and Infinity, which the validator lets through as numbers of the wrong type."""
+
+    def refuse(_: str) -> None:
+        raise ValueError
+
+    try:
+        json.loads(body, parse_constant=refuse)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,100 @@
+"""The one place where an error becomes a status: RFC 9457 problem details with a stable `code`."""
+
+import logging
+from typing import Annotated, Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from app import errors
+
+STATUSES: Final[dict[type[errors.SentopicError], int]] = {
+    errors.NotJsonError: 400,
+    errors.UnknownTaskError: 404,
+    errors.UnknownModelError: 404,
+    errors.TextTooLongError: 413,
+    errors.BatchTooLargeError: 413,
+    errors.BodyTooLargeError: 413,
+    errors.UnsupportedMediaTypeError: 415,
+    errors.InvalidRequestError: 422,
+    errors.OverloadedError: 503,
+    errors.DeadlineError: 504,
+}
+_TITLES: Final = {
+    400: "Not JSON", 404: "Not found", 405: "Method not allowed", 413: "Too large", 415: "Unsupported media type",
+    422: "Invalid request", 500: "Internal error", 503: "Overloaded", 504: "Deadline exceeded",
+}  # fmt: skip
+_PROBLEM_JSON: Final = "application/problem+json"
+_log = logging.getLogger("sentopic")
+
+
+class Fault(BaseModel):
+    """One thing wrong with a request, never with what was sent."""
+
+    loc: Annotated[list[str | int], Field(description="Where in the body.", examples=[["text"]])]
+    type: Annotated[str, Field(examples=["string_type"])]
+    msg: Annotated[str, Field(examples=["Input should be a valid string"])]
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details."""
+
+    model_config = ConfigDict(json_schema_extra={"description": "RFC 9457 problem details. `code` is stable."})
+
+    type: Annotated[str, Field(examples=["urn:sentopic:problem:text_too_long"])]
+    title: Annotated[str, Field(examples=["Too large"])]
+    status: Annotated[int, Field(examples=[413])]
+    code: Annotated[str, Field(examples=["text_too_long"])]
+    detail: Annotated[str, Field(examples=["A text may have 100000 characters at most."])]
+    errors: list[Fault] | None = None
+
+
+def describe(error: errors.SentopicError) -> Problem:
+    status = STATUSES.get(type(error), 500)
+    detail = str(error) if status != 500 else "The service failed to answer. Its log says why."
+    faults = (
+        [Fault.model_validate(fault) for fault in error.faults]
+        if isinstance(error, errors.InvalidRequestError)
+        else None
+    )
+    return _problem(status, error.code if status != 500 else "internal", detail, faults)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route, for the OpenAPI document."""
+    content = {_PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": _TITLES[status], "content": content} for status in statuses}
+
+
+def install(app: FastAPI) -> None:
+    @app.exception_handler(errors.SentopicError)
+    async def _on_domain_error(_: Request, error: errors.SentopicError) -> Response:
+        problem = describe(error)
+        if problem.status == 500:
+            _log.error("a request failed", exc_info=error)
+        headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, errors.OverloadedError) else {}
+        return respond(problem, headers)
+
+    @app.exception_handler(HTTPException)
+    async def _on_http_error(_: Request, error: HTTPException) -> Response:
+        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+        title = _TITLES.get(error.status_code, "HTTP error")
+        return respond(_problem(error.status_code, code, f"{title}."), dict(error.headers or {}))
+
+    @app.exception_handler(Exception)
+    async def _on_defect(_: Request, __: Exception) -> Response:
+        return respond(describe(errors.SentopicError()))
+
+
+def respond(problem: Problem, headers: dict[str, str] | None = None) -> Response:
+    body = problem.model_dump_json(exclude_none=True)
+    return Response(body, problem.status, headers, media_type=_PROBLEM_JSON)
+
+
+def _problem(status: int, code: str, detail: str, faults: list[Fault] | None = None) -> Problem:
+    title = _TITLES.get(status, "HTTP error")
+    return Problem(
+        type=f"urn:sentopic:problem:{code}", title=title, status=status, code=code, detail=detail, errors=faults
+    )

@@ -1,0 +1,198 @@
+"""A trained classifier on disk, sealed: every file's hash stands in `bundle.json`. Reads and verifies; runs nothing.
+
+artifacts/<task>/<model>/: bundle.json, model.keras, words.txt, metrics.json, plots, CARD.md
+"""
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from app import model_file
+from app.engines.base import Probabilities
+from app.errors import BundleError
+from app.model_file import ModelFile
+from app.text import INDEX_FROM, PAD, START, UNKNOWN, TextEncoder, Windows
+
+SCHEMA_VERSION: Final = 1
+MANIFEST: Final = "bundle.json"
+MODEL: Final = "model.keras"
+WORDS: Final = "words.txt"
+MAX_MANIFEST_BYTES: Final = 2**20
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Sealed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Label(_Sealed):
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    display_name: str
+    share: Share
+    """Among the training texts: what to expect of a text of which nothing is known."""
+
+
+class TextSpec(_Sealed):
+    """The text contract's numbers; a bundle made under another contract is refused."""
+
+    num_words: Annotated[int, Field(gt=INDEX_FROM, le=10_000_000)]
+    maxlen: Annotated[int, Field(ge=1, le=10_000)]
+    windows: Windows
+    pad_id: Literal[0] = PAD
+    start_id: Literal[1] = START
+    unknown_id: Literal[2] = UNKNOWN
+    index_from: Literal[3] = INDEX_FROM
+
+
+class Calibration(_Sealed):
+    temperature: Annotated[float, Field(gt=0)]
+    uncertain_below: Share
+    """An answer with less confidence than this is marked `uncertain`."""
+
+
+class Seal(_Sealed):
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    size: Annotated[int, Field(ge=0, le=model_file.MAX_MODEL_BYTES)]
+
+
+class Golden(_Sealed):
+    """A text whose scores an engine must reproduce before the bundle serves."""
+
+    text: str
+    scores: list[Share]
+
+
+class Manifest(_Sealed):
+    """`bundle.json`."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    task: Name
+    model: Name
+    labels: Annotated[list[Label], Field(min_length=2, max_length=10_000)]
+    text: TextSpec
+    recipe: dict[str, Any]
+    data: dict[str, str | int]
+    metrics: dict[str, float]
+    parameters: int
+    calibration: Calibration
+    versions: dict[str, str]
+    files: dict[FileName, Seal]
+    golden: Annotated[list[Golden], Field(min_length=3, max_length=20)]
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Manifest":
+        if len({label.name for label in self.labels}) != len(self.labels):
+            raise ValueError("two labels have one name")
+        if any(len(golden.scores) != len(self.labels) for golden in self.golden):
+            raise ValueError("a golden text has not one score a label")
+        if missing := {MODEL, WORDS} - self.files.keys():
+            raise ValueError(f"{missing.pop()} is not sealed")
+        return self
+
+    def scores(self, probabilities: Probabilities) -> NDArray[np.float64]:
+        """One text's calibrated scores (labels,) from its windows' probabilities (windows, labels).
+
+        The windows' log-probabilities are averaged, then divided by the temperature
+        (Guo et al., 2017, "On calibration of modern neural networks").
+        """
+        logits = np.log(np.maximum(probabilities, 1e-7, dtype=np.float64)).mean(axis=0)
+        scaled = np.exp((logits - logits.max()) / self.calibration.temperature)
+        shares: NDArray[np.float64] = scaled / scaled.sum()
+        return shares
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A verified bundle, all of it in memory."""
+
+    directory: Path
+    manifest: Manifest
+    model: ModelFile
+    model_bytes: bytes
+    words: tuple[str, ...]
+
+    def encoder(self) -> TextEncoder:
+        spec = self.manifest.text
+        return TextEncoder(self.words, spec.num_words, spec.maxlen, spec.windows)
+
+
+def read_bundle(directory: Path) -> Bundle:
+    """Raises BundleError, naming the file and the reason, for anything that is not exactly as sealed."""
+    path = directory / MANIFEST
+    try:
+        manifest = Manifest.model_validate_json(_read_plain_file(path, MAX_MANIFEST_BYTES))
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(step) for step in fault["loc"])
+        raise BundleError(path, f"{where}: {fault['msg']}" if where else fault["msg"]) from None
+    contents = {name: _open_sealed(directory / name, seal) for name, seal in manifest.files.items()}
+    if extra := {entry.name for entry in directory.iterdir()} - manifest.files.keys() - {MANIFEST}:
+        raise BundleError(directory / min(extra), "it is not sealed in bundle.json")
+    return Bundle(
+        directory=directory,
+        manifest=manifest,
+        model=model_file.parse(contents[MODEL], directory / MODEL),
+        model_bytes=contents[MODEL],
+        words=_parse_words(contents[WORDS], directory / WORDS),
+    )
+
+
+def find_bundles(root: Path) -> list[Path]:
+    """The directories <task>/<model>/ below `root` that hold a bundle, in order of their names."""
+    found = sorted(path.parent for path in root.glob(f"*/*/{MANIFEST}"))
+    if not found:
+        raise BundleError(root, "no bundle stands there (<task>/<model>/bundle.json)")
+    return found
+
+
+def seal(path: Path) -> Seal:
+    data = path.read_bytes()
+    return Seal(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
+
+
+def format_words(words: list[str]) -> bytes:
+    """`words.txt`: one word a line in rank order. Only a line feed ends a line: words may hold other marks."""
+    return "".join(f"{word}\n" for word in words).encode("utf-8", "surrogatepass")
+
+
+def _parse_words(data: bytes, path: Path) -> tuple[str, ...]:
+    try:
+        words = data.decode("utf-8", "surrogatepass").split("\n")
+    except UnicodeDecodeError as error:
+        raise BundleError(path, f"not UTF-8 ({error})") from error
+    if words.pop() != "" or "" in words or len(set(words)) != len(words):
+        raise BundleError(path, "a word is empty or stands twice, or the last line has no end")
+    return tuple(words)
+
+
+def _open_sealed(path: Path, seal: Seal) -> bytes:
+    data = _read_plain_file(path, seal.size)
+    if len(data) != seal.size or hashlib.sha256(data).hexdigest() != seal.sha256:
+        raise BundleError(path, "it is not the file that was sealed (its SHA-256 differs)")
+    return data
+
+
+def _read_plain_file(path: Path, limit: int) -> bytes:
+    """At most `limit` bytes of a file that is no link, pipe or device."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(descriptor, "rb") as stream:
+            state = os.fstat(stream.fileno())
+            if not stat.S_ISREG(state.st_mode):
+                raise BundleError(path, "it is not a plain file")
+            if state.st_size > limit:
+                raise BundleError(path, f"it has {state.st_size} bytes, more than the {limit} allowed")
+            return stream.read(limit + 1)
+    except OSError as error:
+        reason = "it is a link" if path.is_symlink() else (error.strerror or str(error)).lower()
+        raise BundleError(path, reason) from error

@@ -1,0 +1,172 @@
+"""One task's model at work: admit -> encode -> batch -> calibrate -> answer. Knows no HTTP."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.batcher import Batcher
+from app.bundle import Manifest
+from app.engines.base import Engine
+from app.errors import RequestError, TextTooLongError, UnknownModelError, UnknownTaskError
+from app.text import Encoded, TextEncoder
+
+MOSTLY_UNKNOWN_BELOW: Final = 0.5
+"""Share of known words under which an answer is not to be trusted."""
+
+
+class AnswerWarning(StrEnum):
+    """The closed list of what may be odd about an answer."""
+
+    NO_KNOWN_WORDS = "no_known_words"
+    MOSTLY_UNKNOWN_WORDS = "mostly_unknown_words"
+    TEXT_CUT = "text_cut"
+
+    @property
+    def detail(self) -> str:
+        return _DETAILS[self]
+
+
+_DETAILS: Final = {
+    AnswerWarning.NO_KNOWN_WORDS: "The model knows no word of the text; the scores are the labels' shares in training.",
+    AnswerWarning.MOSTLY_UNKNOWN_WORDS: "The model knows less than half of the words that it read.",
+    AnswerWarning.TEXT_CUT: "The text is longer than what the model reads; the rest was left out.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Calibrated `scores` in label order; `ranking`: the labels' places, the best first."""
+
+    scores: NDArray[np.float64]
+    ranking: list[int]
+    uncertain: bool
+    total_words: int
+    known_words: int
+    windows: int
+    warnings: list[AnswerWarning]
+
+    @property
+    def confidence(self) -> float:
+        return float(self.scores[self.ranking[0]])
+
+
+class Classifier:
+    """A bundle with its engine, encoder and queue."""
+
+    def __init__(
+        self, manifest: Manifest, encoder: TextEncoder, engine: Engine, batcher: Batcher, *, max_text_chars: int
+    ) -> None:
+        self.manifest = manifest
+        self.engine = engine
+        self.batcher = batcher
+        self._encoder = encoder
+        self._max_text_chars = max_text_chars
+        self._shares = np.array([label.share for label in manifest.labels])
+
+    async def classify(self, text: str, timeout_s: float) -> Answer:
+        """Raises TextTooLongError, OverloadedError or DeadlineError."""
+        encoded = self._admit(text)
+        if not encoded.known:
+            return self._answer(encoded, self._shares)
+        return self._answer(encoded, self.manifest.scores(await self.batcher.predict(encoded.windows, timeout_s)))
+
+    async def classify_many(
+        self, texts: Sequence[str], timeout_s: float, group_windows: int = 256
+    ) -> list[Answer | RequestError]:
+        """One result a text, in order; a text that cannot be answered fails alone.
+
+        Texts go to the queue in groups of `group_windows` or little more, one group after the other,
+        so that a large batch leaves room for others and need not fit the queue.
+        """
+        results: list[Answer | RequestError | None] = [None] * len(texts)
+        for group in self._groups(texts, results, group_windows):
+            ids = np.concatenate([encoded.windows for _, encoded in group])
+            probabilities = await self.batcher.predict(ids, timeout_s)
+            start = 0
+            for place, encoded in group:
+                end = start + len(encoded.windows)
+                results[place] = self._answer(encoded, self.manifest.scores(probabilities[start:end]))
+                start = end
+        return [result for result in results if result is not None]
+
+    def _groups(
+        self, texts: Sequence[str], results: list[Answer | RequestError | None], group_windows: int
+    ) -> Iterator[list[tuple[int, Encoded]]]:
+        """Texts for the engine, encoded as they are needed; the others get their result at once."""
+        group: list[tuple[int, Encoded]] = []
+        for place, text in enumerate(texts):
+            try:
+                encoded = self._admit(text)
+            except RequestError as error:
+                results[place] = error
+                continue
+            if not encoded.known:
+                results[place] = self._answer(encoded, self._shares)
+                continue
+            group.append((place, encoded))
+            if sum(len(waiting.windows) for _, waiting in group) >= group_windows:
+                yield group
+                group = []
+        if group:
+            yield group
+
+    def _admit(self, text: str) -> Encoded:
+        if len(text) > self._max_text_chars:
+            raise TextTooLongError(self._max_text_chars)
+        return self._encoder.encode(text)
+
+    def _answer(self, encoded: Encoded, scores: NDArray[np.float64]) -> Answer:
+        warnings = []
+        if not encoded.known:
+            warnings.append(AnswerWarning.NO_KNOWN_WORDS)
+        elif encoded.known < MOSTLY_UNKNOWN_BELOW * encoded.total:
+            warnings.append(AnswerWarning.MOSTLY_UNKNOWN_WORDS)
+        doubtful = bool(warnings)
+        if encoded.cut:
+            warnings.append(AnswerWarning.TEXT_CUT)
+        ranking: list[int] = np.argsort(-scores, kind="stable").tolist()
+        uncertain = doubtful or bool(scores[ranking[0]] < self.manifest.calibration.uncertain_below)
+        return Answer(scores, ranking, uncertain, encoded.total, encoded.known, len(encoded.windows), warnings)
+
+
+class Catalog:
+    """Every classifier by task and model; a task's default is the model best on its held-out texts."""
+
+    def __init__(self, classifiers: Sequence[Classifier]) -> None:
+        def order(classifier: Classifier) -> tuple[str, float, str]:
+            manifest = classifier.manifest
+            return manifest.task, -manifest.metrics.get("held_out_accuracy", 0.0), manifest.model
+
+        self.tasks: dict[str, dict[str, Classifier]] = {}
+        for classifier in sorted(classifiers, key=order):
+            self.tasks.setdefault(classifier.manifest.task, {})[classifier.manifest.model] = classifier
+        self._running = AsyncExitStack()
+
+    def find(self, task: str, model: str | None = None) -> Classifier:
+        """Raises UnknownTaskError or UnknownModelError."""
+        models = self.models(task)
+        if model is None:
+            return next(iter(models.values()))
+        if model not in models:
+            raise UnknownModelError(task, list(models))
+        return models[model]
+
+    def models(self, task: str) -> dict[str, Classifier]:
+        """The task's models, its default first."""
+        if task not in self.tasks:
+            raise UnknownTaskError(list(self.tasks))
+        return self.tasks[task]
+
+    async def __aenter__(self) -> "Catalog":
+        for models in self.tasks.values():
+            for classifier in models.values():
+                await self._running.enter_async_context(classifier.batcher)
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        await self._running.aclose()

@@ -1,0 +1,97 @@
+"""`sentopic`: the service's command line."""
+
+import argparse
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from app import __version__
+from app.errors import SentopicError, SettingsError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status: 0 done, 1 failed, 2 wrong use."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except SentopicError as error:
+        print(f"sentopic: {error}", file=sys.stderr)
+        return 1
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="sentopic", description="Text classification by small recurrent networks.")
+    parser.add_argument("--version", action="version", version=f"sentopic {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    serve = commands.add_parser(
+        "serve", help="answer over HTTP", description="Each option is also a setting, SENTOPIC_<NAME>."
+    )
+    serve.add_argument("--host", help="address to listen on (127.0.0.1)")
+    serve.add_argument("--port", type=int, help="port to listen on (8000)")
+    serve.add_argument("--workers", type=int, metavar="N", help="processes (1)")
+    serve.add_argument("--artifacts", type=Path, metavar="DIR", help="directory of bundles (the shipped ones)")
+    serve.add_argument("--bundle", type=Path, action="append", metavar="DIR", help="serve just this bundle; repeatable")
+    serve.add_argument("--engine", choices=("auto", "onnx", "keras"), help="what runs the models (auto)")
+    serve.set_defaults(run=_serve)
+    return parser
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from app.settings import load_settings
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # nothing is in flight while bundles are loaded
+    names = ("host", "port", "workers", "artifacts", "bundle", "engine")
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    settings = load_settings(**given)
+    listener = _listen(settings.host, settings.port)
+
+    import uvicorn
+    from uvicorn.supervisors import Multiprocess
+
+    from app.main import create_app
+
+    app = create_app(settings)
+    host, port = listener.getsockname()[:2]
+    catalog = app.state.catalog
+    models = [classifier for models in catalog.tasks.values() for classifier in models.values()]
+    bundles = ", ".join(f"{classifier.manifest.task}/{classifier.manifest.model}" for classifier in models)
+    where = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    print(
+        f"Sentopic {__version__} on {where} - engine {models[0].engine.name} - {bundles} - no keys asked for",
+        flush=True,
+    )
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # uvicorn drains, then raises the signal anew: the end is a clean one
+    common: dict[str, Any] = {"log_level": "warning", "access_log": False, "server_header": False, "http": "httptools"}
+    if settings.workers == 1:
+        uvicorn.Server(uvicorn.Config(app, **common)).run(sockets=[listener])
+        return 0
+    for name, value in given.items():  # the workers read what was given here
+        os.environ[f"SENTOPIC_{name.upper()}"] = _as_setting(value)
+    config = uvicorn.Config("app.main:create_app", factory=True, workers=settings.workers, **common)
+    Multiprocess(config, [listener]).run()
+    return 0
+
+
+def _as_setting(value: object) -> str:
+    return json.dumps([str(path) for path in value]) if isinstance(value, list) else str(value)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Bound before anything is loaded, so that a taken port is told at once."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise SettingsError(f"cannot listen on {host}:{port}: {(error.strerror or str(error)).lower()}") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

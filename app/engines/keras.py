@@ -1,0 +1,53 @@
+"""The engine for GPUs: Keras on TensorFlow. The only module of the service that imports either."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from app.bundle import MODEL, Bundle
+from app.engines.base import Probabilities
+from app.errors import BundleError
+from app.text import Ids
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import tensorflow as tf
+
+BATCH_SIZES: Final = (1, 8, 32, 128)
+"""Rows of the compiled functions: a batch is padded to the next, and one larger than the last is split."""
+
+
+class KerasEngine:
+    """A model from bytes that `app.model_file` has checked, one compiled function a batch size."""
+
+    name = "keras"
+
+    def __init__(self, bundle: Bundle, maxlen: int, labels: int) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / MODEL
+            path.write_bytes(bundle.model_bytes)
+            self._model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        outputs = self._model.output_shape[-1]
+        if self._model.input_shape[1:] != (maxlen,) or outputs != (1 if labels == 2 and outputs == 1 else labels):
+            raise BundleError(bundle.model.path, f"it answers {outputs} values for {labels} labels")
+        self._maxlen = maxlen
+        self._function = tf.function(lambda ids: self._model(ids, training=False))
+        for size in BATCH_SIZES:
+            self._function(tf.zeros((size, maxlen), tf.int32))
+
+    def predict(self, ids: Ids) -> Probabilities:
+        largest = BATCH_SIZES[-1]
+        parts = [self._predict(ids[start : start + largest]) for start in range(0, len(ids), largest)]
+        p = np.concatenate(parts)
+        return np.concatenate([1 - p, p], axis=1) if p.shape[1] == 1 else p
+
+    def _predict(self, ids: Ids) -> Probabilities:
+        size = next(size for size in BATCH_SIZES if size >= len(ids))
+        padded = np.zeros((size, self._maxlen), np.int32)
+        padded[: len(ids)] = ids
+        answer: Probabilities = self._function(tf.constant(padded)).numpy()[: len(ids)]
+        return answer

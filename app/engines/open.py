@@ -1,0 +1,55 @@
+"""From a verified bundle to a running engine: `open_engine` is the one way."""
+
+import importlib.util
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+
+from app.bundle import MANIFEST, Bundle
+from app.engines.base import Engine
+from app.errors import BundleError, SettingsError
+from app.text import TextEncoder
+
+EngineName = Literal["auto", "onnx", "keras"]
+GOLDEN_TOLERANCE: Final = 1e-4
+
+
+def open_engine(bundle: Bundle, name: EngineName = "auto", encoder: TextEncoder | None = None) -> Engine:
+    """An engine that is warmed up and has reproduced the bundle's golden texts.
+
+    `auto` is `keras` where TensorFlow and a GPU are found, else `onnx`.
+    """
+    engine = _build(bundle, choose(name))
+    _check_golden(bundle, engine, encoder or bundle.encoder())
+    return engine
+
+
+def choose(name: EngineName) -> Literal["onnx", "keras"]:
+    if name != "auto":
+        return name
+    has_gpu = Path("/dev/nvidiactl").exists() and importlib.util.find_spec("tensorflow") is not None
+    return "keras" if has_gpu else "onnx"
+
+
+def _build(bundle: Bundle, name: Literal["onnx", "keras"]) -> Engine:
+    spec, labels = bundle.manifest.text, len(bundle.manifest.labels)
+    if name == "onnx":
+        from app.engines.onnx import OnnxEngine
+
+        return OnnxEngine(bundle.model, spec.maxlen, labels)
+    if importlib.util.find_spec("keras") is None:
+        raise SettingsError("the keras engine needs TensorFlow: pip install 'sentopic[train]' or 'sentopic[gpu]'")
+    from app.engines.keras import KerasEngine
+
+    return KerasEngine(bundle, spec.maxlen, labels)
+
+
+def _check_golden(bundle: Bundle, engine: Engine, encoder: TextEncoder) -> None:
+    for place, golden in enumerate(bundle.manifest.golden, start=1):
+        scores = bundle.manifest.scores(engine.predict(encoder.encode(golden.text).windows))
+        if not np.abs(scores - np.array(golden.scores)).max() <= GOLDEN_TOLERANCE:  # not <=: NaN must fail
+            raise BundleError(
+                bundle.directory / MANIFEST,
+                f"golden text {place} is not reproduced by the {engine.name} engine ({GOLDEN_TOLERANCE:g} allowed)",
+            )

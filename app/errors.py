@@ -1,0 +1,123 @@
+"""Every error that the domain raises. Knows no HTTP: `app.api.errors` maps these to statuses.
+
+SentopicError
+├── SettingsError             a setting that cannot be used
+├── BundleError               a bundle that cannot be trusted or read
+│   └── UnsupportedLayerError     a layer that this engine does not compile
+├── DataError                 a data set that is missing, broken or does not fit
+├── RequestError              the client's fault; `code` is stable
+│   ├── UnknownTaskError
+│   ├── UnknownModelError
+│   ├── NotJsonError
+│   ├── UnsupportedMediaTypeError
+│   ├── InvalidRequestError
+│   ├── TextTooLongError
+│   ├── BatchTooLargeError
+│   └── BodyTooLargeError
+├── OverloadedError           the queue is full; try again later
+└── DeadlineError             no answer within the time allowed
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+
+class SentopicError(Exception):
+    """Base of them all: its text is one line, fit to be shown to a person."""
+
+    code: ClassVar[str] = "internal"
+
+
+class SettingsError(SentopicError):
+    code = "settings_invalid"
+
+
+class BundleError(SentopicError):
+    """`path` is the file at fault."""
+
+    code = "bundle_invalid"
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"{path}: {why}")
+        self.path = path
+
+
+class UnsupportedLayerError(BundleError):
+    code = "layer_unsupported"
+
+
+class DataError(SentopicError):
+    code = "data_invalid"
+
+
+class RequestError(SentopicError):
+    """What the client can mend. The text never holds anything that the client sent."""
+
+
+class UnknownTaskError(RequestError):
+    code = "unknown_task"
+
+    def __init__(self, tasks: Sequence[str]) -> None:
+        super().__init__(f"There is no such task. Tasks: {', '.join(tasks)}.")
+
+
+class UnknownModelError(RequestError):
+    code = "unknown_model"
+
+    def __init__(self, task: str, models: Sequence[str]) -> None:
+        super().__init__(f"Task {task} has no such model. Models: {', '.join(models)}.")
+
+
+class NotJsonError(RequestError):
+    code = "not_json"
+
+
+class UnsupportedMediaTypeError(RequestError):
+    code = "unsupported_media_type"
+
+
+class InvalidRequestError(RequestError):
+    """`faults`: where in the body, and what is wrong there."""
+
+    code = "invalid_request"
+
+    def __init__(self, faults: Sequence[dict[str, object]]) -> None:
+        super().__init__("The request does not fit the schema.")
+        self.faults = faults
+
+
+class TextTooLongError(RequestError):
+    code = "text_too_long"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"A text may have {limit} characters at most.")
+
+
+class BatchTooLargeError(RequestError):
+    code = "batch_too_large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"A batch may have {limit} texts at most.")
+
+
+class BodyTooLargeError(RequestError):
+    code = "body_too_large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"A request body may have {limit} bytes at most.")
+
+
+class OverloadedError(SentopicError):
+    code = "overloaded"
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__("Too much work is waiting already. Try again later.")
+        self.retry_after_s = retry_after_s
+
+
+class DeadlineError(SentopicError):
+    code = "deadline_exceeded"
+
+    def __init__(self, deadline_s: float) -> None:
+        super().__init__(f"No answer within {deadline_s:g} s.")

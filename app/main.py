@@ -1,0 +1,75 @@
+"""Wires the service: settings in, an application that can answer out. Imported by cli and deploy alone."""
+
+import contextlib
+import ctypes
+import gc
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+
+from app import __version__
+from app.api import docs, errors, routes
+from app.batcher import Batcher
+from app.bundle import find_bundles, read_bundle
+from app.classifier import Catalog, Classifier
+from app.engines.open import open_engine
+from app.errors import BundleError
+from app.settings import Settings, load_settings
+from app.text import TextEncoder
+
+_ABOUT = (
+    "Text classification by small recurrent networks. Scores are calibrated, and an answer that cannot be relied on "
+    "says so."
+)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """An application whose bundles are verified, warmed up and have reproduced their golden texts.
+
+    Raises SentopicError, in one line, if any of that fails: there is no application that is half ready.
+    """
+    settings = settings or load_settings()
+    catalog = load_catalog(settings)
+    _return_freed_memory()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with catalog:
+            yield
+
+    app = FastAPI(
+        title="Sentopic", version=__version__, description=_ABOUT, docs_url=None, redoc_url=None, lifespan=lifespan
+    )
+    errors.install(app)
+    docs.install(app)
+    app.include_router(routes.build_router(catalog, settings))
+    app.state.catalog = catalog
+    return app
+
+
+def load_catalog(settings: Settings) -> Catalog:
+    """Every bundle that the settings name, running. Models with one vocabulary share one encoder."""
+    encoders: dict[str, TextEncoder] = {}
+    found: dict[tuple[str, str], Classifier] = {}
+    for directory in settings.bundle or find_bundles(settings.artifacts):
+        bundle = read_bundle(directory)
+        manifest = bundle.manifest
+        key = f"{manifest.files['words.txt'].sha256} {manifest.text.model_dump_json()}"
+        encoder = encoders.setdefault(key, encoders.get(key) or bundle.encoder())
+        if (manifest.task, manifest.model) in found:
+            raise BundleError(directory, f"there is another bundle of {manifest.task}/{manifest.model}")
+        engine = open_engine(bundle, settings.engine, encoder)
+        batcher = Batcher(
+            engine, max_batch_windows=settings.max_batch_windows, max_queue_windows=settings.max_queue_windows
+        )
+        found[manifest.task, manifest.model] = Classifier(
+            manifest, encoder, engine, batcher, max_text_chars=settings.max_text_chars
+        )
+    return Catalog(list(found.values()))
+
+
+def _return_freed_memory() -> None:
+    """Gives the system back what loading took; glibc would keep some 40 MB of it for ever."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)

@@ -1,0 +1,183 @@
+"""Reads a `.keras` file without Keras, so that reading one can run no code.
+
+The file is a zip of `config.json` (the layers and how they are joined) and `model.weights.h5`
+(`layers/<group>/[cell/]vars/<i>`, where the attribute `name` of `vars` is the layer's). Anything that such
+a file need not hold is refused before it is used: other members, links, virtual or compressed data, foreign classes.
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import BundleError, UnsupportedLayerError
+
+MAX_MODEL_BYTES: Final = 256 * 2**20
+MAX_CONFIG_BYTES: Final = 2**20
+MAX_NODES: Final = 1_000
+
+_MEMBERS: Final = {"metadata.json", "config.json", "model.weights.h5"}
+_MODULES: Final = ("keras", "keras.layers", "keras.initializers", "keras.regularizers", "keras.constraints")
+TRUSTED: Final = frozenset(
+    "InputLayer Embedding SimpleRNN LSTM GRU Bidirectional Conv1D MaxPooling1D AveragePooling1D "
+    "GlobalMaxPooling1D GlobalAveragePooling1D Concatenate Dropout SpatialDropout1D GaussianDropout "
+    "GaussianNoise AlphaDropout Dense Activation "
+    # Only the keras engine runs these.
+    "Add Average Maximum Multiply Subtract BatchNormalization LayerNormalization Flatten Masking "
+    "ReLU LeakyReLU Softmax TimeDistributed".split()
+)
+"""Layers that compute numbers and nothing else. `Lambda` and its kin can never be on this list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer: its class, its configuration, the layers it reads, and its weights by their path in it."""
+
+    kind: str
+    name: str
+    config: dict[str, Any]
+    inputs: tuple[str, ...]
+    weights: dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """The layers in an order in which each comes after those it reads; `output` names the last."""
+
+    path: Path
+    layers: tuple[Layer, ...]
+    output: str
+
+    @property
+    def parameters(self) -> int:
+        return sum(array.size for layer in self.layers for array in layer.weights.values())
+
+
+def parse(data: bytes, path: Path) -> ModelFile:
+    """Raises BundleError (`path`, and why) for whatever is not a plain Keras model of trusted layers."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            _check_members(path, archive.infolist())
+            config = json.loads(archive.read("config.json"))
+            with archive.open("model.weights.h5") as stream, h5py.File(stream, "r") as weights:
+                return _assemble(path, config, weights)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, zipfile.BadZipFile) as error:
+        raise BundleError(path, f"not a Keras model file ({type(error).__name__}: {error})") from error
+
+
+def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
+    if sorted(m.filename for m in members) != sorted(_MEMBERS):
+        raise BundleError(path, f"its members are not exactly {', '.join(sorted(_MEMBERS))}")
+    for member in members:
+        limit = MAX_MODEL_BYTES if member.filename.endswith(".h5") else MAX_CONFIG_BYTES
+        if member.file_size > limit or member.compress_type != zipfile.ZIP_STORED:
+            raise BundleError(path, f"{member.filename} is compressed or larger than {limit} bytes")
+
+
+def _assemble(path: Path, config: dict[str, Any], weights: h5py.File) -> ModelFile:
+    _check_classes(path, config)
+    if config["class_name"] not in ("Sequential", "Functional"):
+        raise BundleError(path, f"a {config['class_name']} model; only Sequential and Functional ones can be read")
+    layers: list[Layer] = []
+    arrays = _open_weights(path, weights)
+    for entry in config["config"]["layers"]:
+        layer_config, name = entry["config"], entry["config"]["name"]
+        if config["class_name"] == "Functional":
+            inputs = tuple(_inputs_of(path, entry))
+        else:
+            inputs = (layers[-1].name,) if layers else ()
+        if missing := set(inputs) - {layer.name for layer in layers}:
+            raise BundleError(path, f"layer {name} reads {missing.pop()}, which does not come before it")
+        layers.append(Layer(entry["class_name"], name, layer_config, inputs, arrays.get(name, {})))
+    if sum(layer.kind == "InputLayer" for layer in layers) != 1:
+        raise BundleError(path, "a text model has exactly one input")
+    return ModelFile(path, tuple(layers), _output_of(path, config, layers))
+
+
+def _check_classes(path: Path, node: Any) -> None:
+    """Every class that the configuration names is Keras' own, and every layer is trusted."""
+    if isinstance(node, list):
+        for item in node:
+            _check_classes(path, item)
+    elif isinstance(node, dict):
+        kind, module = node.get("class_name"), node.get("module")
+        if module == "keras.layers" and kind not in TRUSTED:
+            raise UnsupportedLayerError(path, f"layer {kind} is not on the list of trusted layers")
+        model = module in ("keras.src.models.functional", "keras.src.models.sequential")
+        if module is not None and not model and (module not in _MODULES or node.get("registered_name")):
+            raise BundleError(path, f"it names {module}.{kind}, which is not a part of a plain Keras model")
+        for item in node.values():
+            _check_classes(path, item)
+
+
+def _inputs_of(path: Path, entry: dict[str, Any]) -> Iterator[str]:
+    """Names of the layers whose outputs this one takes: one node, positional tensors only."""
+    nodes = entry["inbound_nodes"]
+    if len(nodes) > 1:
+        raise BundleError(path, f"layer {entry['name']} is used twice")
+    for node in nodes:
+        stack = list(reversed(node["args"]))
+        while stack:
+            item = stack.pop()
+            if isinstance(item, list):
+                stack.extend(reversed(item))
+            elif isinstance(item, dict) and item.get("class_name") == "__keras_tensor__":
+                yield item["config"]["keras_history"][0]
+
+
+def _output_of(path: Path, config: dict[str, Any], layers: list[Layer]) -> str:
+    if config["class_name"] == "Sequential":
+        return layers[-1].name
+    outputs = config["config"]["output_layers"]
+    if outputs and isinstance(outputs[0], str):
+        outputs = [outputs]
+    if len(outputs) != 1:
+        raise BundleError(path, "a text model has exactly one output")
+    name: str = outputs[0][0]
+    if name not in {layer.name for layer in layers}:
+        raise BundleError(path, "its output names no layer")
+    return name
+
+
+def _open_weights(path: Path, weights: h5py.File) -> dict[str, dict[str, NDArray[np.float32]]]:
+    """Layer name -> the layer's weights by their path in it. Follows no link, and reads nothing unchecked."""
+    arrays: dict[str, dict[str, NDArray[np.float32]]] = {}
+    names: dict[str, str] = {}
+    stack, left = [("", weights)], MAX_NODES
+    while stack:
+        place, group = stack.pop()
+        for key in group:
+            left -= 1
+            node = _follow(path, group, key) if left else None
+            steps = f"{place}/{key}".split("/")[1:]
+            if node is None:
+                raise BundleError(path, f"it holds more than {MAX_NODES} groups and arrays")
+            if isinstance(node, h5py.Group):
+                stack.append((f"{place}/{key}", node))
+                if len(steps) == 3 and steps[0] == "layers" and key == "vars":
+                    names[steps[1]] = str(node.attrs["name"])
+            elif steps[0] == "layers" and "seed_generator" not in steps:
+                arrays.setdefault(steps[1], {})["/".join(steps[2:])] = _read(path, node)
+    return {names[group]: found for group, found in arrays.items()}
+
+
+def _follow(path: Path, group: h5py.Group, key: str) -> h5py.Group | h5py.Dataset:
+    if not isinstance(group.get(key, getlink=True), h5py.HardLink):
+        raise BundleError(path, f"{group.name}/{key} is a link to somewhere else")
+    return group[key]
+
+
+def _read(path: Path, node: h5py.Dataset) -> NDArray[np.float32]:
+    if node.external or node.is_virtual or node.chunks or node.nbytes > MAX_MODEL_BYTES:
+        raise BundleError(path, f"{node.name} is not plain data of a sane size")
+    if node.dtype != np.float32:
+        raise BundleError(path, f"{node.name} is {node.dtype}; only float32 weights can be read")
+    array: NDArray[np.float32] = node[()]
+    return array

@@ -1,0 +1,55 @@
+"""Every setting once: its default, its unit and its reason. The only reader of the environment."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.engines.open import EngineName
+from app.errors import SettingsError
+
+SHIPPED = Path(__file__).resolve().parent.parent / "artifacts"
+
+
+class Settings(BaseSettings):
+    """Set by `SENTOPIC_<NAME>` in the environment or in `.env`; options of `sentopic serve` come before both."""
+
+    model_config = SettingsConfigDict(env_prefix="SENTOPIC_", env_file=".env", extra="ignore", frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address to listen on. Loopback, so that nothing is open by accident.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one and says which.")
+    workers: int = Field(
+        1, ge=1, le=256, description="Processes. One answers thousands of texts a second; more use more cores."
+    )
+    artifacts: Path = Field(SHIPPED, description="Directory of bundles, `<task>/<model>/`. Default: the shipped ones.")
+    bundle: list[Path] = Field([], description="Serve just these bundle directories (a JSON list), not `artifacts`.")
+    engine: EngineName = Field(
+        "auto", description="`onnx`, `keras`, or `auto`: `keras` where TensorFlow and a GPU are found."
+    )
+    max_body_bytes: int = Field(
+        1_000_000, ge=1_000, description="Largest request body: a full batch of long texts, and no more memory."
+    )
+    max_text_chars: int = Field(
+        100_000, ge=1, description="Longest text: a short novel's chapter; it costs up to 501 windows."
+    )
+    max_batch_texts: int = Field(1_000, ge=1, description="Most texts in one batch request.")
+    max_batch_windows: int = Field(
+        32, ge=1, description="Most windows that the engine is handed at once; more are no faster on a CPU."
+    )
+    max_queue_windows: int = Field(
+        4_096, ge=1, description="Most windows that wait for one model, about a second's work; beyond, 503."
+    )
+    deadline_s: float = Field(10.0, gt=0, description="Longest wait for an answer, in seconds; then 504.")
+
+
+def load_settings(**options: Any) -> Settings:
+    """Settings from options (None: not given), environment and `.env`; raises SettingsError in one line."""
+    try:
+        return Settings(**{name: value for name, value in options.items() if value is not None})
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        name = "_".join(str(step) for step in fault["loc"][:1]).upper()
+        raise SettingsError(f"SENTOPIC_{name}: {fault['msg']}") from None
+    except ValueError as error:  # a list that is not JSON
+        raise SettingsError(str(error)) from None

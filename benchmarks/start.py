@@ -1,0 +1,50 @@
+"""From the command to ready, and the memory that the service then holds, with every shipped model loaded."""
+
+import re
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+ROUNDS = 7
+
+
+def main() -> None:
+    runs = [measure() for _ in range(ROUNDS)]
+    seconds, megabytes = (statistics.median(column) for column in zip(*runs, strict=True))
+    print(f"start to ready {seconds:.2f} s, resident {megabytes:.0f} MB (medians of {ROUNDS})")
+
+
+def measure() -> tuple[float, float]:
+    """(seconds to the first answer of /health/ready, resident MB after one answer of each task)."""
+    started = time.perf_counter()
+    command = [sys.executable, "-m", "app.cli", "serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            found = re.search(r"http://[\d.:]+", process.stdout.readline())
+            assert found, "the service did not start"
+            ask(f"{found.group()}/health/ready")
+            seconds = time.perf_counter() - started
+            for task in ("sentiment", "topic"):
+                for model in ("lstm", "gru"):
+                    ask(f"{found.group()}/predict/{task}", f'{{"text": "oil and a good film", "model": "{model}"}}')
+            status = Path(f"/proc/{process.pid}/status").read_text()
+        finally:
+            process.terminate()
+    resident = re.search(r"VmRSS:\s+(\d+) kB", status)
+    assert resident
+    return seconds, int(resident.group(1)) / 1024
+
+
+def ask(url: str, body: str | None = None) -> None:
+    """Raises for any answer but a good one."""
+    data = body.encode() if body else None
+    request = urllib.request.Request(url, data, {"content-type": "application/json"})
+    urllib.request.urlopen(request, timeout=10).close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Both engines give the same probabilities on every shipped bundle."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.bundle import Bundle, read_bundle
+from app.engines.open import open_engine
+from app.settings import SHIPPED
+
+pytest.importorskip("keras")
+
+BUNDLES = sorted(SHIPPED.glob("*/*"))
+TOLERANCE = 1e-5
+
+
+@pytest.fixture(params=BUNDLES, ids=lambda path: f"{path.parent.name}-{path.name}")
+def bundle(request: pytest.FixtureRequest) -> Bundle:
+    return read_bundle(request.param)
+
+
+def largest_gap(bundle: Bundle, texts: list[str]) -> float:
+    encoder = bundle.encoder()
+    ids = np.concatenate([encoder.encode(text).windows for text in texts])
+    one, other = (open_engine(bundle, name).predict(ids) for name in ("onnx", "keras"))
+    assert one.shape == other.shape == (len(ids), len(bundle.manifest.labels))
+    np.testing.assert_allclose(one.sum(axis=1), 1, atol=1e-5)
+    return float(np.abs(one - other).max())
+
+
+def test_engines_agree_on_made_up_texts(bundle: Bundle) -> None:
+    generator = np.random.default_rng(5)
+    made = [" ".join(generator.choice(bundle.words[:30_000], length)) for length in (1, 5, 20, 60, 99, 100, 300) * 8]
+    assert largest_gap(bundle, [*made, *(golden.text for golden in bundle.manifest.golden), ""]) <= TOLERANCE
+
+
+def test_engines_agree_on_a_thousand_real_texts(bundle: Bundle, real_data: Path) -> None:
+    from training.datasets import LOADERS
+
+    dataset = LOADERS[str(bundle.manifest.data["name"])](real_data, "auto")
+    gap = largest_gap(bundle, list(dataset.test.texts[:1_000]))
+    print(f"{bundle.directory}: largest gap {gap:.1e} over 1,000 texts")
+    assert gap <= TOLERANCE
+
+
+def test_keras_engine_takes_any_number_of_rows(bundle: Bundle) -> None:
+    engine = open_engine(bundle, "keras")
+    ids = np.random.default_rng(6).integers(0, 500, (130, bundle.manifest.text.maxlen), dtype=np.int32)
+    whole = engine.predict(ids)
+    for rows in (1, 2, 8, 9, 33, 129):
+        np.testing.assert_allclose(engine.predict(ids[:rows]), whole[:rows], atol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ["onnx", "keras"])
+def test_answer_does_not_depend_on_its_neighbours(bundle: Bundle, engine: str) -> None:
+    running = open_engine(bundle, engine)  # type: ignore[arg-type]
+    ids = np.random.default_rng(7).integers(0, 500, (32, bundle.manifest.text.maxlen), dtype=np.int32)
+    together = running.predict(ids)
+    alone = np.concatenate([running.predict(ids[row : row + 1]) for row in range(len(ids))])
+    np.testing.assert_allclose(together, alone, atol=1e-6)

@@ -1,0 +1,182 @@
+"""A bundle is loaded exactly as it was sealed, or not at all."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.bundle import Calibration, Golden, Label, Manifest, Seal, TextSpec, format_words, read_bundle
+from app.engines.open import open_engine
+from app.errors import BundleError
+from app.settings import SHIPPED
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """A copy of a shipped bundle, to be spoilt."""
+    return Path(shutil.copytree(SHIPPED / "topic" / "gru", tmp_path / "topic" / "gru"))
+
+
+def edit(bundle: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    path = bundle / "bundle.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    change(manifest)
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def reseal(bundle: Path, name: str) -> None:
+    data = (bundle / name).read_bytes()
+    seal = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+    edit(bundle, lambda manifest: manifest["files"].update({name: seal}))
+
+
+def refuse(bundle: Path, file: str, why: str) -> None:
+    """The error names the file and the reason, in one line."""
+    with pytest.raises(BundleError) as refused:
+        open_engine(read_bundle(bundle), "onnx")
+    message = str(refused.value)
+    assert message.startswith(str(bundle / file))
+    assert why in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*/*")), ids=lambda path: f"{path.parent.name}-{path.name}")
+def test_shipped_bundle_is_whole_and_reproduces_its_golden_texts(path: Path) -> None:
+    bundle = read_bundle(path)
+    assert (bundle.manifest.task, bundle.manifest.model) == (path.parent.name, path.name)
+    assert open_engine(bundle, "onnx").name == "onnx"
+
+
+def test_shipped_bundles_are_four_and_take_no_more_than_fifty_megabytes() -> None:
+    names = {f"{path.parent.name}/{path.name}" for path in SHIPPED.glob("*/*")}
+    assert names == {"sentiment/gru", "sentiment/lstm", "topic/gru", "topic/lstm"}
+    assert sum(path.stat().st_size for path in SHIPPED.rglob("*") if path.is_file()) <= 50e6
+
+
+@pytest.mark.parametrize("name", ["model.keras", "words.txt", "CARD.md"])
+def test_altered_file_is_named(bundle: Path, name: str) -> None:
+    data = bytearray((bundle / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (bundle / name).write_bytes(data)
+    refuse(bundle, name, "SHA-256 differs")
+
+
+def test_missing_file_is_named(bundle: Path) -> None:
+    (bundle / "model.keras").unlink()
+    refuse(bundle, "model.keras", "no such file")
+
+
+def test_missing_manifest_is_named(bundle: Path) -> None:
+    (bundle / "bundle.json").unlink()
+    refuse(bundle, "bundle.json", "no such file")
+
+
+def test_longer_file_is_refused_unread(bundle: Path) -> None:
+    with (bundle / "words.txt").open("ab") as stream:
+        stream.write(b"x" * 100)
+    refuse(bundle, "words.txt", "more than the")
+
+
+def test_file_that_is_not_sealed_is_refused(bundle: Path) -> None:
+    (bundle / "extra.py").write_text("print(1)")
+    refuse(bundle, "extra.py", "not sealed")
+
+
+def test_link_is_refused_and_its_target_unread(bundle: Path, tmp_path: Path) -> None:
+    (bundle / "words.txt").rename(tmp_path / "elsewhere.txt")
+    (bundle / "words.txt").symlink_to(tmp_path / "elsewhere.txt")
+    refuse(bundle, "words.txt", "it is a link")
+
+
+@pytest.mark.parametrize("name", ["../words.txt", "/etc/passwd", "a/b", ".hidden"])
+def test_path_outside_the_bundle_is_refused(bundle: Path, name: str) -> None:
+    edit(bundle, lambda manifest: manifest["files"].update({name: {"sha256": "0" * 64, "size": 1}}))
+    refuse(bundle, "bundle.json", "pattern")
+
+
+def test_unknown_key_is_refused(bundle: Path) -> None:
+    edit(bundle, lambda manifest: manifest.update(surprise=1))
+    refuse(bundle, "bundle.json", "surprise")
+
+
+def test_other_schema_version_is_refused(bundle: Path) -> None:
+    edit(bundle, lambda manifest: manifest.update(schema_version=2))
+    refuse(bundle, "bundle.json", "schema_version")
+
+
+def test_other_text_contract_is_refused(bundle: Path) -> None:
+    edit(bundle, lambda manifest: manifest["text"].update(index_from=2))
+    refuse(bundle, "bundle.json", "text.index_from")
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"\xff", b'{"schema_version": NaN}'])
+def test_manifest_that_is_no_json_object_is_refused(bundle: Path, text: bytes) -> None:
+    (bundle / "bundle.json").write_bytes(text)
+    refuse(bundle, "bundle.json", "")
+
+
+def test_golden_text_that_is_not_reproduced_is_refused(bundle: Path) -> None:
+    def spoil(manifest: dict[str, Any]) -> None:
+        manifest["golden"][1]["scores"][0] += 0.001
+
+    edit(bundle, spoil)
+    refuse(bundle, "bundle.json", "golden text 2 is not reproduced")
+
+
+def test_shuffled_vocabulary_is_caught_by_the_golden_texts(bundle: Path) -> None:
+    words = (bundle / "words.txt").read_bytes().split(b"\n")[:-1]
+    (bundle / "words.txt").write_bytes(b"\n".join([*words[1:], words[0], b""]))
+    reseal(bundle, "words.txt")
+    refuse(bundle, "bundle.json", "is not reproduced")
+
+
+@pytest.mark.parametrize("data", [b"the\nthe\n", b"the\n\nof\n", b"the", b"\xff\xfe\n"])
+def test_broken_vocabulary_is_refused(bundle: Path, data: bytes) -> None:
+    (bundle / "words.txt").write_bytes(data)
+    reseal(bundle, "words.txt")
+    refuse(bundle, "words.txt", "")
+
+
+def test_words_may_hold_any_mark_but_a_line_feed() -> None:
+    words = ["a\rb", "\x85", "\u2028", "\ud800", "naïve"]
+    assert format_words(words).decode("utf-8", "surrogatepass").split("\n") == [*words, ""]
+
+
+def manifest(temperature: float) -> Manifest:
+    labels = [Label(name=name, display_name=name, share=0.5) for name in ("no", "yes")]
+    seal = Seal(sha256="0" * 64, size=1)
+    return Manifest(
+        task="t",
+        model="m",
+        labels=labels,
+        text=TextSpec(num_words=10, maxlen=4, windows="cover"),
+        recipe={},
+        data={},
+        metrics={},
+        parameters=1,
+        calibration=Calibration(temperature=temperature, uncertain_below=0.5),
+        versions={},
+        files={"model.keras": seal, "words.txt": seal},
+        golden=[Golden(text="x", scores=[0.5, 0.5])] * 3,
+    )
+
+
+def test_scores_are_the_windows_mean_log_odds() -> None:
+    scores = manifest(1.0).scores(np.array([[0.1, 0.9], [0.4, 0.6]], np.float32))
+    odds = np.log(scores[1] / scores[0])
+    assert odds == pytest.approx((np.log(9) + np.log(1.5)) / 2, abs=1e-6)
+
+
+def test_temperature_divides_the_log_odds() -> None:
+    scores = manifest(2.0).scores(np.array([[0.1, 0.9]], np.float32))
+    assert np.log(scores[1] / scores[0]) == pytest.approx(np.log(9) / 2, abs=1e-6)
+
+
+def test_certain_windows_give_finite_scores() -> None:
+    scores = manifest(0.1).scores(np.array([[0.0, 1.0], [1.0, 0.0]], np.float32))
+    assert scores == pytest.approx([0.5, 0.5])

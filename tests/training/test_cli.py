@@ -1,0 +1,131 @@
+"""`sentopic-train`: exit statuses, and errors of one line that say what to do."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.bundle import find_bundles, read_bundle
+from training import cli, datasets, recipes
+
+
+def test_recipes_are_listed_for_people_and_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["recipes"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(recipes.RECIPES)
+    assert cli.main(["recipes", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {name: r.to_json() for name, r in recipes.RECIPES.items()}
+
+
+def test_command_runs_as_a_program_and_lists_without_loading_keras() -> None:
+    code = "import sys; from training import cli; s = cli.main(['recipes']); sys.exit(s or 'keras' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "topic-gru.v1" in done.stdout
+
+
+def test_program_prints_an_error_without_a_traceback() -> None:
+    command = [sys.executable, "-m", "training.cli", "fit", "topic-gur"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "sentopic-train: There is no recipe 'topic-gur'. Near it: topic-gru, topic-lstm.\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["train"],
+        ["fit"],
+        ["fit", "topic-gru", "--source", "pickle"],
+        ["fit", "topic-gru", "--epochs", "0"],
+        ["fit", "topic-gru", "--limit", "many"],
+        ["fit", "topic-gru", "--seed", "-1"],
+        ["fit", "topic-gru", "--seed", str(2**31)],
+        ["recipes", "--yaml"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_use_is_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        cli.main(arguments)
+    assert left.value.code == 2
+    assert "usage: sentopic-train" in capsys.readouterr().err
+
+
+def failed(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line on stderr of a command that fails."""
+    assert cli.main(arguments) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert "Traceback" not in printed.err
+    return printed.err
+
+
+def test_missing_directory_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    line = failed(["fit", "topic-gru", "--data", "nowhere"], capsys)
+    assert line.startswith("sentopic-train: nowhere is not a directory. --data (or SENTOPIC_DATA) names one")
+
+
+def test_directory_without_data_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("keras")
+    line = failed(["fit", "topic-gru", "--data", str(tmp_path)], capsys)
+    assert "has no reuters.npz or reuters21578.tar.gz. Put it there, or leave out --data to download it." in line
+
+
+def test_data_are_where_the_environment_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SENTOPIC_DATA", str(tmp_path / "elsewhere"))
+    assert "elsewhere is not a directory" in failed(["fit", "topic-gru"], capsys)
+
+
+def test_broken_data_is_one_line(layouts: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("keras")
+    (tmp_path / "aclImdb_v1.tar.gz").write_bytes(b"not an archive\n" * 100)
+    assert "aclImdb_v1.tar.gz is broken" in failed(["fit", "sentiment-gru", "--data", str(tmp_path)], capsys)
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "words"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted; the same command with --resume goes on"),
+        (OSError("No space left on device"), 1, "No space left on device; what was finished is kept, and --resume"),
+    ],
+)
+def test_run_that_ends_early_says_how_to_go_on(
+    fault: BaseException, status: int, words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("keras")
+
+    def load(directory: Path | None, source: str) -> None:
+        raise fault
+
+    monkeypatch.setitem(datasets.LOADERS, "imdb", load)
+    assert cli.main(["fit", "sentiment-gru"]) == status
+    printed = capsys.readouterr()
+    assert words in printed.err
+    assert printed.err.count("\n") == 1
+
+
+def test_fit_publishes_a_bundle(layouts: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("keras")
+    data, out = layouts.reviews["archive"](tmp_path), tmp_path / "artifacts"
+    command = ["fit", "sentiment-gru", "--data", str(data), "--epochs", "1", "--limit", "7", "--seed", "5"]
+    assert cli.main(command) == 0  # into artifacts/, below the working directory
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    first, epoch, last = printed.out.splitlines()
+    assert first.startswith("sentiment-gru.v1 on imdb: 5 texts")
+    assert epoch.startswith("epoch   1/1  loss ")
+    assert last.startswith("published artifacts/sentiment/gru: test accuracy ")
+    (directory,) = find_bundles(out)
+    manifest = read_bundle(directory).manifest
+    assert (manifest.recipe["seed"], manifest.data["test"]) == (5, 6)
+
+    assert cli.main([*command, "--resume", "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")

@@ -1,0 +1,113 @@
+"""The shape that every data set has, and what is held out of it."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from sklearn.model_selection import train_test_split
+
+from app.errors import DataError
+from training.datasets import Dataset, Examples, hold_out
+from training.datasets.dataset import check, shuffled
+
+
+def examples(*labels: int) -> Examples:
+    return Examples([f"text {place}" for place in range(len(labels))], np.array(labels, np.int64))
+
+
+def dataset(train: Examples, test: Examples) -> Dataset:
+    return Dataset("tiny", "tiny", {"no": "No", "yes": "Yes"}, ["text"], train, test, ())
+
+
+# Holding out
+
+
+def test_tutorial_split_is_stratified_by_label() -> None:
+    fit, validation = hold_out(examples(*[0] * 50, *[1] * 30, *[2] * 20), "tutorial")
+    assert Counter(fit.labels.tolist()) == {0: 40, 1: 24, 2: 16}
+    assert Counter(validation.labels.tolist()) == {0: 10, 1: 6, 2: 4}
+    assert set(fit.texts) | set(validation.texts) == {f"text {place}" for place in range(100)}
+    assert len(set(fit.texts)) == len(fit) == 80
+
+
+def test_tutorial_split_is_that_of_the_tutorials() -> None:
+    whole = examples(*np.random.default_rng(3).integers(0, 4, 203))
+    x, x_held, y, y_held = train_test_split(
+        np.array(whole.texts), whole.labels, test_size=0.2, stratify=whole.labels, random_state=26
+    )
+    fit, validation = hold_out(whole, "tutorial")
+    assert (fit.texts, validation.texts) == (x.tolist(), x_held.tolist())
+    assert (fit.labels.tolist(), validation.labels.tolist()) == (y.tolist(), y_held.tolist())
+
+
+def test_last_fifth_is_that_of_keras_validation_split() -> None:
+    fit, validation = hold_out(examples(*[0, 1] * 51), "last-fifth")
+    assert fit.texts == [f"text {place}" for place in range(81)]
+    assert validation.texts == [f"text {place}" for place in range(81, 102)]
+    assert validation.labels.tolist() == [1, *[0, 1] * 10]
+
+
+@pytest.mark.parametrize("labels", [[0] * 9 + [1], [0, 0, 1, 1, 2, 2, 3, 3], [0] * 5])
+def test_labels_too_rare_to_stratify_are_split_anyway(labels: list[int]) -> None:
+    fit, validation = hold_out(examples(*labels), "tutorial")
+    assert len(fit) + len(validation) == len(labels)
+    assert len(validation) == -(-len(labels) // 5)
+
+
+@pytest.mark.parametrize("how", ["tutorial", "last-fifth"])
+def test_too_few_texts_are_refused(how: str) -> None:
+    with pytest.raises(DataError, match="4 training texts are too few to hold out a fifth"):
+        hold_out(examples(0, 1, 0, 1), how)  # type: ignore[arg-type]
+
+
+def test_order_is_that_of_keras_seed() -> None:
+    expected = np.arange(100)
+    np.random.RandomState(113).shuffle(expected)
+    assert shuffled(100, np.random.RandomState(113)).tolist() == expected.tolist()
+
+
+# The shape
+
+
+def test_limited_takes_the_first_of_each_part() -> None:
+    whole = dataset(examples(0, 1, 0, 1), examples(1, 0))
+    assert whole.limited(3).train.texts == ["text 0", "text 1", "text 2"]
+    assert whole.limited(3).test.labels.tolist() == [1, 0]
+    assert whole.limited(10**15).sha256 == whole.sha256
+
+
+def test_hash_names_the_exact_content() -> None:
+    whole = dataset(examples(0, 1, 0, 1), examples(1, 0))
+    others = [
+        dataset(examples(0, 1, 1, 1), examples(1, 0)),
+        dataset(examples(0, 1, 0, 1), examples(1, 1)),
+        dataset(Examples(["text 1", "text 0", "text 2", "text 3"], np.array([0, 1, 0, 1])), examples(1, 0)),
+        Dataset("tiny", "tiny", {"no": "No", "yes": "Yes"}, ["word"], whole.train, whole.test, ()),
+        Dataset("tiny", "tiny", {"yes": "Yes", "no": "No"}, ["text"], whole.train, whole.test, ()),
+    ]
+    assert dataset(examples(0, 1, 0, 1), examples(1, 0)).sha256 == whole.sha256
+    assert len({whole.sha256, *(other.sha256 for other in others)}) == 6
+
+
+def test_hash_takes_any_word_and_text() -> None:
+    odd = Examples(["\ud800", ""], np.array([0, 1]))
+    assert len(Dataset("tiny", "tiny", {"no": "No", "yes": "Yes"}, ["\udfff"], odd, odd, ()).sha256) == 64
+
+
+def test_texts_and_labels_of_different_number_are_refused() -> None:
+    with pytest.raises(DataError, match=r"2 texts, but labels of shape \(1,\)"):
+        Examples(["a", "b"], np.array([0]))
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "reason"),
+    [
+        (examples(), examples(0), r"the training part is empty\. Get the data anew"),
+        (examples(0), examples(), "the test part is empty"),
+        (examples(0, 2), examples(0), "the training part has a label outside 0 to 1"),
+        (examples(0, 1), examples(-1), "the test part has a label outside 0 to 1"),
+    ],
+)
+def test_parts_that_cannot_be_trained_on_are_refused(train: Examples, test: Examples, reason: str) -> None:
+    with pytest.raises(DataError, match=reason):
+        check(dataset(train, test))

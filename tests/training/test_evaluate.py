@@ -1,0 +1,114 @@
+"""Figures against numbers worked out by hand."""
+
+from math import log
+
+import numpy as np
+import pytest
+
+from training.evaluate import (
+    calibration_error,
+    confusion,
+    evaluate,
+    fit_temperature,
+    fit_threshold,
+    log_loss,
+    wilson,
+)
+
+SCORES = np.array([[0.9, 0.1, 0.0], [0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.5, 0.4, 0.1]])
+LABELS = np.array([0, 1, 1, 0])
+
+
+def two(confidence: list[float]) -> np.ndarray:
+    return np.array([[1 - share, share] for share in confidence])
+
+
+def test_figures_of_four_answers() -> None:
+    """Right, wrong, right, right. F1 of the three labels: 4/5, 2/3, and 0 for the one that never occurs."""
+    result = evaluate(SCORES, LABELS, uncertain_below=0.6)
+    assert (result.texts, result.accuracy) == (4, 0.75)
+    assert result.macro_f1 == pytest.approx((4 / 5 + 2 / 3 + 0) / 3)
+    assert result.loss == pytest.approx(-(log(0.9) + log(0.3) + log(0.7) + log(0.5)) / 4)
+    assert (result.answered, result.answered_accuracy) == (0.75, pytest.approx(2 / 3))
+    assert result.to_json()["answered_accuracy"] == 0.666667
+
+
+def test_nothing_answered_has_nothing_wrong() -> None:
+    result = evaluate(SCORES, LABELS, uncertain_below=0.95)
+    assert (result.answered, result.answered_accuracy) == (0, 1)
+
+
+def test_confusion_has_the_right_label_in_its_rows() -> None:
+    assert confusion(SCORES, LABELS) == [[2, 0, 0], [1, 1, 0], [0, 0, 0]]
+
+
+def test_impossible_answer_has_a_finite_loss() -> None:
+    assert log_loss(np.array([[1.0, 0.0]]), np.array([1])) == pytest.approx(-log(1e-15))
+
+
+def test_calibration_error_is_the_mean_gap_of_bins_of_equal_mass() -> None:
+    """Two bins: confidence 0.55 with accuracy 1/2, and 0.9 with accuracy 1."""
+    confidence = np.array([0.9, 0.5, 0.6, 0.9])
+    right = np.array([True, False, True, True])
+    assert calibration_error(confidence, right, bins=2) == pytest.approx((0.05 * 2 + 0.1 * 2) / 4)
+    assert calibration_error(np.array([0.8] * 5), np.array([1, 1, 1, 1, 0], bool), bins=1) == pytest.approx(0)
+
+
+def test_calibration_error_takes_fewer_answers_than_bins() -> None:
+    assert calibration_error(np.array([0.75]), np.array([True])) == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    ("hits", "count", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (1, 2, 0.0945, 0.9055)],
+)
+def test_wilson_gives_the_published_intervals(hits: int, count: int, low: float, high: float) -> None:
+    """81 of 263 is Newcombe's (1998) example, table I, method 3."""
+    assert wilson(hits, count) == pytest.approx((low, high), abs=5e-5)
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 2.5])
+def test_temperature_finds_the_factor_by_which_logits_are_too_large(factor: float) -> None:
+    generator = np.random.default_rng(5)
+    logits = generator.normal(0, 1.5, (20_000, 4))
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    labels = (shares.cumsum(axis=1) < generator.random((20_000, 1))).sum(axis=1)
+    scaled = np.exp(logits * factor)
+    assert fit_temperature(scaled / scaled.sum(axis=1, keepdims=True), labels) == pytest.approx(factor, rel=0.05)
+
+
+def test_temperature_of_answers_all_right_stays_in_its_bounds() -> None:
+    assert 0.05 <= fit_temperature(two([0.9, 0.8]), np.array([1, 1])) <= 20
+
+
+def test_threshold_is_the_least_that_reaches_its_target() -> None:
+    scores, labels = two([0.95, 0.9, 0.8, 0.7, 0.6]), np.array([1, 1, 0, 1, 0])
+    assert fit_threshold(scores, labels, 1.0) == 0.9
+    assert fit_threshold(scores, labels, 0.75) == 0.7
+    assert fit_threshold(scores, labels, 0.5) == 0.6
+
+
+def test_threshold_that_nothing_reaches_is_one() -> None:
+    assert fit_threshold(two([0.9, 0.8]), np.array([0, 0]), 0.5) == 1.0
+
+
+def test_equally_sure_answers_are_above_the_threshold_together() -> None:
+    """Right answers that happen to stand before wrong ones of the same confidence must not set it."""
+    scores, labels = two([0.9, 0.8, 0.8, 0.8]), np.array([1, 1, 0, 0])
+    threshold = fit_threshold(scores, labels, 0.9)
+    assert threshold == 0.9
+    assert evaluate(scores, labels, threshold).answered_accuracy == 1
+
+
+def test_threshold_is_not_rounded_above_the_answer_that_set_it() -> None:
+    scores, labels = two([0.9999996, 0.9999994]), np.array([1, 1])
+    assert evaluate(scores, labels, fit_threshold(scores, labels, 0.9)).answered == 1
+
+
+def test_threshold_reaches_its_target_on_random_answers() -> None:
+    generator = np.random.default_rng(6)
+    for _ in range(50):
+        confidence = generator.integers(50, 100, 200) / 100
+        labels = (generator.random(200) < confidence).astype(np.int64)
+        result = evaluate(two(confidence), labels, fit_threshold(two(confidence), labels, 0.9))
+        assert result.answered_accuracy >= 0.9

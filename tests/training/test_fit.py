@@ -1,0 +1,117 @@
+"""A run can be interrupted, resumed and repeated, stops in time, and publishes its best epoch."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("keras")
+
+from app.bundle import read_bundle
+from app.errors import DataError
+from training.fit import fit
+
+
+@pytest.fixture(scope="module")
+def resumed_run(interrupted_run: Path, tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("resumed") / "out"
+    shutil.copytree(interrupted_run, out)
+    lines: list[str] = []
+    fit(tiny.recipe(), tiny.dataset(2), out, resume=True, say=lines.append)
+    assert "resumed after epoch 1" in lines
+    return out
+
+
+@pytest.fixture(scope="module")
+def stopped_run(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A deep, pooled model of three labels that nothing in the texts tells: it can only get worse."""
+    out = tmp_path_factory.mktemp("stopped")
+    deep = {"layer": "lstm", "units": (5, 4), "pooling": "max+mean", "windows": "first"}
+    recipe = tiny.recipe(epochs=40, patience=2, learning_rate=0.05, **deep)
+    return out, fit(recipe, tiny.dataset(3, noise=True), out, say=lambda line: None)
+
+
+def equal(left: list[Any], right: list[Any]) -> bool:
+    return len(left) == len(right) and all(np.array_equal(a, b) for a, b in zip(left, right, strict=True))
+
+
+def test_resumed_run_ends_as_if_it_had_never_stopped(whole_run: Path, resumed_run: Path, tiny: Any) -> None:
+    assert len(tiny.history(whole_run)) == 3
+    assert tiny.history(resumed_run) == tiny.history(whole_run)
+    assert equal(tiny.weights(resumed_run, 3), tiny.weights(whole_run, 3))
+
+
+def test_same_seed_gives_the_same_bundle(whole_run: Path, resumed_run: Path) -> None:
+    one, other = (read_bundle(out / "tone" / "gru") for out in (whole_run, resumed_run))
+    assert one.manifest.golden == other.manifest.golden
+    assert one.manifest.metrics == other.manifest.metrics
+    assert one.manifest.calibration == other.manifest.calibration
+    pairs = [(a.weights, b.weights) for a, b in zip(one.model.layers, other.model.layers, strict=True)]
+    assert all(np.array_equal(a[name], b[name]) for a, b in pairs for name in a)
+    pictures = ("learning_curves.png", "confusion.png")
+    assert all(one.manifest.files[name] == other.manifest.files[name] for name in pictures)
+
+
+def test_other_seed_gives_another_model(interrupted_run: Path, tiny: Any, tmp_path: Path) -> None:
+    """The largest that the command takes."""
+    seed = 2**31 - 1
+    with pytest.raises(KeyboardInterrupt):
+        fit(tiny.recipe(), tiny.dataset(2), tmp_path, seed=seed, say=tiny.interrupt_after(1))
+    assert tiny.history(tmp_path, seed) != tiny.history(interrupted_run)
+    assert not equal(tiny.weights(tmp_path, 1, seed), tiny.weights(interrupted_run, 1))
+
+
+def test_unfinished_run_is_not_thrown_away(interrupted_run: Path, tiny: Any) -> None:
+    before = sorted(path.name for path in tiny.run_folder(interrupted_run).iterdir())
+    with pytest.raises(DataError, match=r"holds an unfinished run\. Go on with it: --resume"):
+        fit(tiny.recipe(), tiny.dataset(2), interrupted_run, say=lambda line: None)
+    assert sorted(path.name for path in tiny.run_folder(interrupted_run).iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "noise", "differs"),
+    [({"dropout": 0.1}, False, "recipe"), ({}, True, "data"), ({"units": (5,)}, True, "recipe, data")],
+)
+def test_run_is_not_resumed_with_something_else(
+    interrupted_run: Path, tiny: Any, changes: Any, noise: bool, differs: str
+) -> None:
+    with pytest.raises(DataError, match=f"holds another run: its {differs} differs"):
+        fit(tiny.recipe(**changes), tiny.dataset(2, noise=noise), interrupted_run, resume=True, say=lambda line: None)
+
+
+def test_nothing_to_resume_says_what_to_do(tiny: Any, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"holds no run to resume\. Start one: leave out --resume"):
+        fit(tiny.recipe(), tiny.dataset(2), tmp_path, resume=True, say=lambda line: None)
+
+
+def test_run_stops_when_it_gets_no_better(stopped_run: tuple[Path, Path], tiny: Any) -> None:
+    history = tiny.history(stopped_run[0])
+    best = min(history, key=lambda epoch: epoch["val_loss"])["epoch"]
+    assert len(history) == best + 2 < 40
+
+
+def test_best_epoch_is_published_and_not_the_last(stopped_run: tuple[Path, Path], tiny: Any) -> None:
+    out, directory = stopped_run
+    history = tiny.history(out)
+    best, last = len(history) - 2, len(history)
+    (published,) = read_bundle(directory).model.layers[1].weights.values()
+    assert np.array_equal(published, tiny.weights(out, best)[0])
+    assert not np.array_equal(published, tiny.weights(out, last)[0])
+
+
+def test_finished_run_says_so_and_keeps_its_two_models(stopped_run: tuple[Path, Path], tiny: Any) -> None:
+    folder = tiny.run_folder(stopped_run[0])
+    last = len(tiny.history(stopped_run[0]))
+    assert json.loads((folder / "state.json").read_text())["finished"] is True
+    assert {path.name for path in folder.iterdir()} == {
+        "state.json", f"epoch-{last:04}.keras", f"epoch-{last - 2:04}.keras"
+    }  # fmt: skip
+
+
+def test_three_labels_have_three_scores(stopped_run: tuple[Path, Path]) -> None:
+    manifest = read_bundle(stopped_run[1]).manifest
+    assert [label.name for label in manifest.labels] == ["label-0", "label-1", "label-2"]
+    assert all(len(golden.scores) == 3 and sum(golden.scores) == pytest.approx(1) for golden in manifest.golden)

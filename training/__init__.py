@@ -1,0 +1,1 @@
+"""Sentopic's training: labelled text in, sealed bundles out."""

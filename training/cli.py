@@ -1,0 +1,116 @@
+"""`sentopic-train`: the offline half, from labelled texts to a bundle."""
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from app.errors import DataError, SentopicError
+from training import recipes
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except SentopicError as error:
+        print(f"sentopic-train: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("sentopic-train: interrupted; the same command with --resume goes on", file=sys.stderr)
+        return 130
+    except OSError as error:
+        print(f"sentopic-train: {error}; what was finished is kept, and --resume goes on from it", file=sys.stderr)
+        return 1
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="sentopic-train", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    fit = commands.add_parser("fit", help="train a recipe and publish its bundle")
+    fit.add_argument("recipe", metavar="RECIPE", help="see `sentopic-train recipes`")
+    fit.add_argument("--data", type=Path, default=_data_from_environment(), metavar="DIR",
+                     help="where the data's files are (or SENTOPIC_DATA; default: Keras' download)")  # fmt: skip
+    fit.add_argument(
+        "--source", choices=("auto", "npz", "raw"), default="auto", help="which files of DIR (default: auto)"
+    )
+    fit.add_argument("--out", type=Path, default=Path("artifacts"), metavar="DIR", help="default: artifacts")
+    fit.add_argument("--seed", type=_whole, default=1, metavar="N", help="default: 1")
+    fit.add_argument("--epochs", type=_count, metavar="N", help="at most so many (default: the recipe's)")
+    fit.add_argument("--limit", type=_count, metavar="N", help="only the first N texts of each part, for trying")
+    fit.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+    fit.add_argument("--quiet", action="store_true", help="say nothing but errors")
+    fit.set_defaults(run=_fit)
+
+    listing = commands.add_parser("recipes", help="what can be trained")
+    listing.add_argument("--json", action="store_true", help="for programs")
+    listing.set_defaults(run=_recipes)
+    return parser
+
+
+def _fit(options: argparse.Namespace) -> int:
+    recipe = recipes.find(options.recipe)
+    if options.epochs:
+        recipe = dataclasses.replace(recipe, epochs=options.epochs)
+    if options.data is not None and not options.data.is_dir():
+        raise DataError(
+            f"{options.data} is not a directory. --data (or SENTOPIC_DATA) names one with the data's files."
+        )
+
+    from training.datasets import LOADERS
+    from training.fit import fit
+
+    def say(line: str) -> None:
+        if not options.quiet:
+            print(line, flush=True)
+
+    dataset = LOADERS[recipe.data](options.data, options.source)
+    if options.limit:
+        dataset = dataset.limited(options.limit)
+    bundle = fit(recipe, dataset, options.out, seed=options.seed, resume=options.resume, say=say)
+    metrics = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))["metrics"]
+    say(f"published {bundle}: test accuracy {metrics['test_accuracy']:.4f} "
+        f"({metrics['test_accuracy_low']:.4f} to {metrics['test_accuracy_high']:.4f})")  # fmt: skip
+    return 0
+
+
+def _recipes(options: argparse.Namespace) -> int:
+    if options.json:
+        print(json.dumps({name: recipe.to_json() for name, recipe in recipes.RECIPES.items()}, indent=1))
+        return 0
+    for name, recipe in recipes.RECIPES.items():
+        units = " + ".join(map(str, recipe.units))
+        print(f"{name:22} {recipe.data:8} {recipe.layer.upper()} {units:9} reads {recipe.windows}, "
+              f"{recipe.num_words:,} words, up to {recipe.epochs} epochs")  # fmt: skip
+    return 0
+
+
+def _data_from_environment() -> Path | None:
+    named = os.environ.get("SENTOPIC_DATA")
+    return Path(named) if named else None
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return value
+
+
+def _whole(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 2**31:
+        raise argparse.ArgumentTypeError("must be 0 to 2147483647")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,11 @@
+"""Labelled texts, by name."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from training.datasets import imdb, reuters
+from training.datasets.dataset import Dataset, Examples, Holdout, hold_out
+
+LOADERS: dict[str, Callable[[Path | None, str], Dataset]] = {"imdb": imdb.load, "reuters": reuters.load}
+
+__all__ = ["LOADERS", "Dataset", "Examples", "Holdout", "hold_out"]

@@ -1,0 +1,103 @@
+"""The one shape that every data set has, whatever it was read from."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
+
+from app.errors import DataError
+
+Labels = NDArray[np.int64]
+Holdout = Literal["tutorial", "last-fifth"]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Texts, and for each the place of its label in `Dataset.labels`."""
+
+    texts: Sequence[str]
+    labels: Labels
+
+    def __post_init__(self) -> None:
+        if self.labels.shape != (len(self.texts),):
+            raise DataError(f"{len(self.texts)} texts, but labels of shape {self.labels.shape}. Get both anew.")
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def take(self, places: NDArray[np.integer]) -> "Examples":
+        return Examples([self.texts[i] for i in places], self.labels[places])
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled texts with a fixed test part, and the word index in rank order.
+
+    Texts that come from `.npz` files are their words joined by spaces: the text contract turns
+    them into the very ids that the file holds. `labels` maps names to display names, in label order.
+    `examples` are texts written for the project that may be published with a model.
+    """
+
+    name: str
+    task: str
+    labels: dict[str, str]
+    words: Sequence[str]
+    train: Examples
+    test: Examples
+    examples: Sequence[str]
+
+    @cached_property
+    def sha256(self) -> str:
+        """Names the exact content: label names, word index, texts and labels, in order."""
+        digest = hashlib.sha256("\0".join([*self.labels, *self.words]).encode("utf-8", "surrogatepass"))
+        for part in (self.train, self.test):
+            digest.update(part.labels.astype("<i8").tobytes())
+            for text in part.texts:
+                digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
+        return digest.hexdigest()
+
+    def limited(self, count: int) -> "Dataset":
+        """The first `count` examples of each part: a slice for trying."""
+        train, test = (part.take(np.arange(min(count, len(part)))) for part in (self.train, self.test))
+        return replace(self, train=train, test=test)
+
+
+def hold_out(train: Examples, how: Holdout) -> tuple[Examples, Examples]:
+    """Splits off the fifth on which choices are made: (for training, for validation).
+
+    `tutorial`: stratified, `random_state=26` (labels too rare for that, as in a slice for trying, fall
+    as they may); `last-fifth`: Keras' `validation_split=0.2`.
+    """
+    places = np.arange(len(train))
+    if len(train) < 5:
+        raise DataError(f"{len(train)} training texts are too few to hold out a fifth")
+    if how == "last-fifth":
+        edge = int(len(train) * 0.8)
+        return train.take(places[:edge]), train.take(places[edge:])
+    _, counts = np.unique(train.labels, return_counts=True)
+    stratified = counts.min() >= 2 and len(train) // 5 >= len(counts)
+    strata = train.labels if stratified else None
+    fit, validation = train_test_split(places, test_size=0.2, stratify=strata, random_state=26)
+    return train.take(fit), train.take(validation)
+
+
+def shuffled(count: int, generator: np.random.RandomState) -> NDArray[np.int64]:
+    """The order in which `keras.datasets` hands out a part: pass it `RandomState(113)`."""
+    places = np.arange(count)
+    generator.shuffle(places)
+    return places
+
+
+def check(dataset: Dataset) -> Dataset:
+    """Refuses what would only fail later, in the middle of a training run."""
+    for part, examples in (("training", dataset.train), ("test", dataset.test)):
+        if not len(examples):
+            raise DataError(f"{dataset.name}: the {part} part is empty. Get the data anew.")
+        if examples.labels.min() < 0 or examples.labels.max() >= len(dataset.labels):
+            raise DataError(f"{dataset.name}: the {part} part has a label outside 0 to {len(dataset.labels) - 1}")
+    return dataset

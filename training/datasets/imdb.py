@@ -1,0 +1,96 @@
+"""IMDB reviews (Maas et al., 2011): 25,000 for training, 25,000 for the test, negative or positive."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from app.errors import DataError
+from app.text import rank_words
+from training.datasets import keras_files
+from training.datasets.archives import read_members
+from training.datasets.dataset import Dataset, Examples, Labels, check, shuffled
+
+LABELS = {"negative": "Negative", "positive": "Positive"}
+ARRAYS, WORD_INDEX, ARCHIVE, FOLDER = "imdb.npz", "imdb_word_index.json", "aclImdb_v1.tar.gz", "aclImdb"
+
+EXAMPLES = (
+    "A quiet, patient film that trusts its actors. The two leads are wonderful together and the last scene "
+    "stayed with me for days. I loved every minute of it.",
+    "I wanted to like this, I really did. The story makes no sense, the jokes fall flat and the ending feels "
+    "as if somebody had lost the last ten pages of the script. A waste of two hours.",
+    "The first half hour had me worried: a slow start, a tired voice-over and a hero who does little but stare out "
+    "of windows. I nearly gave up. Then the brother comes home, and all at once the film wakes up. From the dinner "
+    "scene on it is funny, sad and frightening by turns, and the camera never misses a look. The music helps too, a "
+    "single piano that knows when to keep quiet. There are weak spots. The police plot goes nowhere, one of the "
+    "sisters is hardly more than a name, and I could have done without the dream. But what remains is a brave and "
+    "beautiful piece of work about people who cannot say what they mean, played by a cast without a single false "
+    "note. Give it the half hour it needs. You will be glad that you stayed, as I was.",
+)
+
+_SHA256_ARRAYS = "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f"
+_MD5_WORD_INDEX = "bfafd718b763782e994055a2d397834f"
+
+
+def load(directory: Path | None, source: str = "auto") -> Dataset:
+    """From `directory` (`imdb.npz`, or the published archive or its unpacked folder), else Keras' download.
+
+    `source`: `npz`, `raw`, or `auto`, which takes the arrays where both are there.
+    """
+    if directory is None:
+        arrays = keras_files.download(ARRAYS, _SHA256_ARRAYS)
+        return _from_arrays(arrays, keras_files.download(WORD_INDEX, _MD5_WORD_INDEX))
+    if source in ("auto", "npz") and (directory / ARRAYS).exists():
+        return _from_arrays(directory / ARRAYS, directory / WORD_INDEX)
+    if source in ("auto", "raw") and any((directory / name).exists() for name in (ARCHIVE, FOLDER)):
+        return _from_reviews(directory)
+    wanted = {"npz": ARRAYS, "raw": f"{ARCHIVE} or {FOLDER}/"}.get(source, f"{ARRAYS}, {ARCHIVE} or {FOLDER}/")
+    raise DataError(f"{directory} has no {wanted}. Put it there, or leave out --data to download it.")
+
+
+def _from_arrays(arrays: Path, word_index: Path) -> Dataset:
+    words = keras_files.read_words(word_index)
+    x_train, y_train, x_test, y_test = keras_files.read_arrays(arrays, ("x_train", "y_train", "x_test", "y_test"))
+    train = Examples(keras_files.join_words(x_train, words), y_train.astype(np.int64))
+    test = Examples(keras_files.join_words(x_test, words), y_test.astype(np.int64))
+    return _assemble(train, test, words)
+
+
+def _from_reviews(directory: Path) -> Dataset:
+    parts: dict[str, list[tuple[str, str, str]]] = {"train": [], "test": []}
+    for part, label, name, text in read_reviews(directory):
+        if part in parts and label in ("neg", "pos"):
+            parts[part].append((label, name, text))
+    train, test = (
+        Examples([text for _, _, text in found], _binary([label for label, _, _ in found]))
+        for found in (sorted(parts["train"]), sorted(parts["test"]))
+    )
+    index = directory / WORD_INDEX
+    return _assemble(train, test, keras_files.read_words(index) if index.exists() else rank_words(train.texts))
+
+
+def _binary(labels: list[str]) -> Labels:
+    return np.array([label == "pos" for label in labels], np.int64)
+
+
+def _assemble(train: Examples, test: Examples, words: list[str]) -> Dataset:
+    generator = np.random.RandomState(113)
+    train = train.take(shuffled(len(train), generator))
+    test = test.take(shuffled(len(test), generator))
+    return check(Dataset("imdb", "sentiment", LABELS, words, train, test, EXAMPLES))
+
+
+def read_reviews(directory: Path) -> Iterator[tuple[str, str, str, str]]:
+    """(part, label, file name, text) of each raw review: `train` or `test`; `neg`, `pos` or `unsup`."""
+    folder = directory / FOLDER
+    files: Iterable[tuple[str, bytes]] = read_members(directory / ARCHIVE, ".txt")
+    if folder.exists():
+        files = ((str(path.relative_to(directory)), path.read_bytes()) for path in folder.glob("*/*/*.txt"))
+    for path, data in files:
+        steps = path.removeprefix("./").split("/")
+        if len(steps) == 4 and steps[0] == FOLDER:
+            try:
+                text = data.decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise DataError(f"{path} in {directory} is not UTF-8 ({error}). Get it anew.") from error
+            yield steps[1], steps[2], steps[3], text

@@ -1,0 +1,113 @@
+"""Reuters newswires (Reuters-21578): the 11,228 whose first topic is one of 46, in Keras' label order and split."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from app.errors import DataError
+from app.text import rank_words
+from training.datasets import keras_files
+from training.datasets.archives import read_members
+from training.datasets.dataset import Dataset, Examples, check, shuffled
+
+ARRAYS, WORD_INDEX, ARCHIVE = "reuters.npz", "reuters_word_index.json", "reuters21578.tar.gz"
+MIN_PER_TOPIC = 15
+
+LABELS = {
+    "cocoa": "Cocoa", "grain": "Grain", "veg-oil": "Vegetable oil", "earn": "Earnings and dividends",
+    "acq": "Mergers and acquisitions", "wheat": "Wheat", "copper": "Copper", "housing": "Housing starts",
+    "money-supply": "Money supply", "coffee": "Coffee", "sugar": "Sugar", "trade": "Trade",
+    "reserves": "Foreign reserves", "ship": "Shipping", "cotton": "Cotton", "carcass": "Meat",
+    "crude": "Crude oil", "nat-gas": "Natural gas", "cpi": "Consumer prices", "money-fx": "Foreign exchange",
+    "interest": "Interest rates", "gnp": "Gross national product", "meal-feed": "Meal and feed",
+    "alum": "Aluminium", "oilseed": "Oilseed", "gold": "Gold", "tin": "Tin", "strategic-metal": "Strategic metals",
+    "livestock": "Livestock", "retail": "Retail sales", "ipi": "Industrial production", "iron-steel": "Iron and steel",
+    "rubber": "Rubber", "heat": "Heating oil", "jobs": "Employment", "lei": "Leading indicators",
+    "bop": "Balance of payments", "zinc": "Zinc", "orange": "Orange juice", "pet-chem": "Petrochemicals",
+    "dlr": "US dollar", "gas": "Petrol", "silver": "Silver", "wpi": "Wholesale prices", "hog": "Hogs", "lead": "Lead",
+}  # fmt: skip
+
+EXAMPLES = (
+    "Shr 39 cts vs 50 cts\n    Net 1.3 mln vs 1.6 mln\n    Revs 24.8 mln vs 22.1 mln\n    Nine months\n"
+    "    Shr 1.12 dlrs vs 1.31 dlrs\n    Net 3.7 mln vs 4.2 mln\n Reuter",
+    "Oil ministers of five producing countries will meet next week to discuss a ceiling on crude output, an "
+    "official said. He said prices near 18 dlrs a barrel could be held only if every member kept to its quota of "
+    "barrels per day. Traders said the market had expected a cut. Reuter",
+    "The central bank said it bought dollars against yen for the third day running to slow the fall of the "
+    "currency. Dealers estimated the intervention at 400 to 600 mln dlrs. The dollar closed at 146.20 yen against "
+    "145.75 at the opening. Governors of the leading industrial nations had agreed in Paris to hold exchange rates "
+    "about current levels, and one dealer said the market was testing how far they meant it. The bank does not "
+    "comment on its operations, but a senior official repeated that it stood ready to act against further "
+    "speculation. Money market rates were little changed, with overnight funds at 4.1 pct. Bond prices fell in late "
+    "trade as investors moved to the sidelines before Friday's figures for the trade balance. Reuter",
+)
+
+_SHA256_ARRAYS = "d6586e694ee56d7a4e65172e12b3e987c03096cb01eab99753921ef915959916"
+_MD5_WORD_INDEX = "4d44cc38712099c9e383dc6e5f11a921"
+_TOPICS = re.compile(r"<TOPICS>(.*?)</TOPICS>", re.DOTALL)
+_NAMES = re.compile(r"<D>(.*?)</D>")
+
+
+def load(directory: Path | None, source: str = "auto") -> Dataset:
+    """From `directory` (`reuters.npz`, or the published archive), else Keras' download.
+
+    `source`: `npz`, `raw`, or `auto`, which takes the arrays where both are there.
+    """
+    if directory is None:
+        arrays = keras_files.download(ARRAYS, _SHA256_ARRAYS)
+        return _from_arrays(arrays, keras_files.download(WORD_INDEX, _MD5_WORD_INDEX))
+    if source in ("auto", "npz") and (directory / ARRAYS).exists():
+        return _from_arrays(directory / ARRAYS, directory / WORD_INDEX)
+    if source in ("auto", "raw") and (directory / ARCHIVE).exists():
+        return _from_newswires(directory)
+    wanted = {"npz": ARRAYS, "raw": ARCHIVE}.get(source, f"{ARRAYS} or {ARCHIVE}")
+    raise DataError(f"{directory} has no {wanted}. Put it there, or leave out --data to download it.")
+
+
+def _from_arrays(arrays: Path, word_index: Path) -> Dataset:
+    words = keras_files.read_words(word_index)
+    x, y = keras_files.read_arrays(arrays, ("x", "y"))
+    train, test = split(Examples(keras_files.join_words(x, words), y.astype(np.int64)))
+    return check(Dataset("reuters", "topic", LABELS, words, train, test, EXAMPLES))
+
+
+def _from_newswires(directory: Path) -> Dataset:
+    place = {name: i for i, name in enumerate(LABELS)}
+    found = [(place[topic], text) for topic, text in read_newswires(directory / ARCHIVE)]
+    train, test = split(Examples([text for _, text in found], np.array([i for i, _ in found], np.int64)))
+    index = directory / WORD_INDEX
+    words = keras_files.read_words(index) if index.exists() else rank_words(train.texts)
+    return check(Dataset("reuters", "topic", LABELS, words, train, test, EXAMPLES))
+
+
+def split(examples: Examples) -> tuple[Examples, Examples]:
+    """Keras' split: shuffled with seed 113, the last fifth is the test."""
+    order = shuffled(len(examples), np.random.RandomState(113))
+    edge = int(len(examples) * 0.8)
+    return examples.take(order[:edge]), examples.take(order[edge:])
+
+
+def read_newswires(archive: Path) -> Iterator[tuple[str, str]]:
+    """(first topic, text) of each newswire whose first topic has at least 15, in the corpus' order."""
+    sources = [data.decode("latin-1") for _, data in sorted(read_members(archive, ".sgm"))]
+    found = [newswire for source in sources for newswire in _scan(source)]
+    count = Counter(topic for topic, _ in found)
+    if unknown := {topic for topic in count if count[topic] >= MIN_PER_TOPIC} - LABELS.keys():
+        raise DataError(f"{archive} has topics that Reuters-21578 does not: {', '.join(sorted(unknown)[:5])}")
+    return ((topic, text) for topic, text in found if count[topic] >= MIN_PER_TOPIC)
+
+
+def _scan(source: str) -> Iterator[tuple[str, str]]:
+    """A newswire's text: what stands between the first <BODY> after its topics and the next tag's end.
+
+    The one newswire without any <BODY> behind it in its file gets the head of that file, since `find`
+    answers -1. That is how Keras' arrays were made, and parity with them is worth more than a mended text.
+    """
+    for head in _TOPICS.finditer(source):
+        names = _NAMES.findall(head.group(1))
+        if names:
+            start = source.find("<BODY>", head.end()) + len("<BODY>")
+            yield names[0], source[start : source.find("</", start)]

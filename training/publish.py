@@ -1,0 +1,213 @@
+"""Seals a trained model as a bundle: write, re-load, compare, calibrate, test, and only then move it into place."""
+
+import contextlib
+import json
+import platform
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from app import model_file
+from app.bundle import (
+    MANIFEST,
+    MODEL,
+    WORDS,
+    Calibration,
+    Golden,
+    Label,
+    Manifest,
+    TextSpec,
+    format_words,
+    read_bundle,
+    seal,
+)
+from app.engines.base import Engine
+from app.engines.onnx import OnnxEngine
+from app.engines.open import open_engine
+from app.errors import SentopicError
+from app.text import TextEncoder, Windows
+from training import card, plots
+from training.datasets import Dataset, Examples
+from training.encoding import EncodedExamples, encode, score_texts
+from training.evaluate import Evaluation, confusion, evaluate, fit_temperature, fit_threshold
+from training.recipes import Recipe
+from training.run import Epoch
+
+AGREEMENT = 1e-5
+"""How far the probabilities of the compiled model may be from those of Keras."""
+
+
+class PublishError(SentopicError):
+    """The bundle does not answer as the model that was trained."""
+
+    code = "publish_failed"
+
+
+def publish(
+    model: keras.Model,
+    recipe: Recipe,
+    dataset: Dataset,
+    parts: tuple[Examples, Examples],
+    history: Sequence[Epoch],
+    seed: int,
+    out: Path,
+) -> Path:
+    """Writes `out`/<task>/<model>/ in one step and returns it; an older bundle there is replaced.
+
+    `parts`: the training texts and those held out, on which temperature and threshold are chosen.
+    The test part is looked at once, after every choice has been made.
+    """
+    training, validation = parts
+    target = out / dataset.task / recipe.model
+    staging = out / f".{dataset.task}-{recipe.model}.part"
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    model.save(staging / MODEL)
+    (staging / WORDS).write_bytes(format_words(list(dataset.words)))
+
+    parsed = model_file.parse((staging / MODEL).read_bytes(), staging / MODEL)
+    engine = OnnxEngine(parsed, recipe.maxlen, len(dataset.labels))
+    encoder = TextEncoder(dataset.words, recipe.num_words, recipe.maxlen, recipe.windows)
+    held_out = encode(encoder, validation)
+    _compare(model, engine, held_out)
+
+    draft = Manifest(
+        task=dataset.task,
+        model=recipe.model,
+        labels=_labels(dataset, training),
+        text=TextSpec(num_words=recipe.num_words, maxlen=recipe.maxlen, windows=recipe.windows),
+        recipe={"name": recipe.id, "seed": seed, **{k: v for k, v in recipe.to_json().items() if k != "name"}},
+        data=_describe(dataset, parts, recipe),
+        metrics={},
+        parameters=parsed.parameters,
+        calibration=Calibration(temperature=1, uncertain_below=0),
+        versions=_versions(),
+        files={name: seal(staging / name) for name in (MODEL, WORDS)},
+        golden=[Golden(text=text, scores=[0.0] * len(dataset.labels)) for text in dataset.examples],
+    )
+    calibrated = draft.model_copy(update={"calibration": _calibrate(draft, engine, held_out, recipe)})
+    checked = evaluate(
+        score_texts(engine, calibrated, held_out), held_out.labels, calibrated.calibration.uncertain_below
+    )
+    tested, details = _test(calibrated, engine, dataset, recipe)
+
+    named = calibrated.model_copy(update={"metrics": _headline(checked, tested, recipe)})
+    report = {"held_out": checked.to_json(), "test": {k: v.to_json() for k, v in tested.items()}, **details}
+    report["history"] = [asdict(epoch) for epoch in history]
+    (staging / "metrics.json").write_text(json.dumps(report, indent=1) + "\n")
+    plots.draw_curves(history, staging / "learning_curves.png")
+    plots.draw_confusion(details["confusion"], list(dataset.labels), staging / "confusion.png")
+    (staging / "CARD.md").write_text(card.write(named, tested, details["per_label"], dataset), encoding="utf-8")
+    final = named.model_copy(
+        update={
+            "files": {path.name: seal(path) for path in sorted(staging.iterdir())},
+            "golden": [_golden(golden.text, named, engine, encoder) for golden in named.golden],
+        }
+    )
+    (staging / MANIFEST).write_text(final.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    open_engine(read_bundle(staging), "onnx")
+    _move(staging, target)
+    return target
+
+
+def _compare(model: keras.Model, engine: Engine, examples: EncodedExamples, windows: int = 512) -> None:
+    ids = examples.ids[:windows]
+    expected = np.asarray(model.predict(ids, verbose=0, batch_size=64))
+    if expected.shape[1] == 1:
+        expected = np.concatenate([1 - expected, expected], axis=1)
+    gap = float(np.abs(engine.predict(ids) - expected).max())
+    if not gap <= AGREEMENT:
+        raise PublishError(f"the compiled model is {gap:.1e} away from Keras', more than the {AGREEMENT:g} allowed")
+
+
+def _calibrate(draft: Manifest, engine: Engine, held_out: EncodedExamples, recipe: Recipe) -> Calibration:
+    temperature = fit_temperature(score_texts(engine, draft, held_out), held_out.labels)
+    warm = draft.model_copy(update={"calibration": Calibration(temperature=temperature, uncertain_below=0)})
+    threshold = fit_threshold(score_texts(engine, warm, held_out), held_out.labels, recipe.answer_accuracy)
+    return Calibration(temperature=temperature, uncertain_below=threshold)
+
+
+def _test(
+    manifest: Manifest, engine: Engine, dataset: Dataset, recipe: Recipe
+) -> tuple[dict[Windows, Evaluation], dict[str, Any]]:
+    """The test under each way of reading a text, and the details under the bundle's own."""
+    results: dict[Windows, Evaluation] = {}
+    details: dict[str, Any] = {}
+    readings: tuple[Windows, ...] = ("first", "last", "cover")
+    for windows in readings:
+        encoder = TextEncoder(dataset.words, recipe.num_words, recipe.maxlen, windows)
+        examples = encode(encoder, dataset.test)
+        scores = score_texts(engine, manifest, examples)
+        results[windows] = evaluate(scores, examples.labels, manifest.calibration.uncertain_below)
+        if windows == recipe.windows:
+            counts = confusion(scores, examples.labels)
+            details = {"confusion": counts, "per_label": _per_label(counts, list(dataset.labels))}
+    return results, details
+
+
+def _per_label(counts: list[list[int]], names: list[str]) -> dict[str, dict[str, float]]:
+    table = np.array(counts)
+    hits, support, answers = table.diagonal(), table.sum(axis=1), table.sum(axis=0)
+    return {
+        name: {
+            "support": int(support[i]),
+            "precision": round(float(hits[i] / max(1, answers[i])), 4),
+            "recall": round(float(hits[i] / max(1, support[i])), 4),
+        }
+        for i, name in enumerate(names)
+    }
+
+
+def _headline(checked: Evaluation, tested: dict[Windows, Evaluation], recipe: Recipe) -> dict[str, float]:
+    own = tested[recipe.windows].to_json()
+    return {
+        "held_out_accuracy": checked.to_json()["accuracy"],
+        **{f"test_accuracy_{windows}": result.to_json()["accuracy"] for windows, result in tested.items()},
+        **{f"test_{key}": own[key] for key in own if key != "texts"},
+    }
+
+
+def _labels(dataset: Dataset, training: Examples) -> list[Label]:
+    counts = np.bincount(training.labels, minlength=len(dataset.labels))
+    shares = counts / counts.sum()
+    return [
+        Label(name=name, display_name=display, share=round(float(share), 6))
+        for (name, display), share in zip(dataset.labels.items(), shares, strict=True)
+    ]
+
+
+def _describe(dataset: Dataset, parts: tuple[Examples, Examples], recipe: Recipe) -> dict[str, str | int]:
+    training, validation = parts
+    counts = {"training": len(training), "held_out": len(validation), "test": len(dataset.test)}
+    return {"name": dataset.name, "sha256": dataset.sha256, "holdout": recipe.holdout, **counts}
+
+
+def _golden(text: str, manifest: Manifest, engine: Engine, encoder: TextEncoder) -> Golden:
+    scores = manifest.scores(engine.predict(encoder.encode(text).windows))
+    return Golden(text=text, scores=[round(float(score), 7) for score in scores])
+
+
+def _versions() -> dict[str, str]:
+    names = ("sentopic", "keras", keras.config.backend(), "numpy", "onnxruntime")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+
+
+def _move(staging: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    old = staging.with_suffix(".old")
+    shutil.rmtree(old, ignore_errors=True)
+    with contextlib.suppress(FileNotFoundError):
+        target.rename(old)
+    try:
+        staging.rename(target)
+    except OSError:
+        with contextlib.suppress(FileNotFoundError):
+            old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,113 @@
+"""One training run on disk: its settings, its history, its last and its best model. Always consistent.
+
+A model is written first, then the state that names it, each by renaming a finished file: whatever
+moment a run is killed at, the state names a model that is whole.
+"""
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from app.errors import DataError
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Means over the windows of one epoch (counted from 1); `loss` and `accuracy` with dropout on."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+    seconds: float
+
+
+class Run:
+    """`settings` is what must be the same for a resumed run to be the run that was interrupted."""
+
+    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+        self._folder = folder
+        self._settings = settings
+        self.history: list[Epoch] = []
+
+    @classmethod
+    def start(cls, folder: Path, settings: dict[str, Any]) -> "Run":
+        """A new run; refuses to throw away one that is not finished."""
+        state = _read_state(folder)
+        if state and not state["finished"]:
+            raise DataError(f"{folder} holds an unfinished run. Go on with it: --resume. Start anew: another --out.")
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return cls(folder, settings)
+
+    @classmethod
+    def resume(cls, folder: Path, settings: dict[str, Any]) -> "Run":
+        state = _read_state(folder)
+        if state is None:
+            raise DataError(f"{folder} holds no run to resume. Start one: leave out --resume.")
+        if changed := [key for key in settings if state["settings"].get(key) != settings[key]]:
+            raise DataError(f"{folder} holds another run: its {', '.join(changed)} differs.")
+        run = cls(folder, settings)
+        run.history = [Epoch(**entry) for entry in state["history"]]
+        return run
+
+    @property
+    def best(self) -> Epoch:
+        return min(self.history, key=lambda entry: entry.val_loss)
+
+    def stale_epochs(self) -> int:
+        """Epochs since the best one."""
+        return len(self.history) - self.best.epoch if self.history else 0
+
+    def record(self, epoch: Epoch, model: keras.Model) -> None:
+        """Keeps the model of this epoch, as the best one too if it is that."""
+        self.history.append(epoch)
+        _save(model, self._model(epoch.epoch))
+        self._write_state(finished=False)
+        keep = {self._model(epoch.epoch), self._model(self.best.epoch)}
+        for path in self._folder.glob("epoch-*.keras"):
+            if path not in keep:
+                path.unlink()
+
+    def finish(self) -> None:
+        self._write_state(finished=True)
+
+    def load_last(self) -> keras.Model:
+        """With its optimizer, so that training goes on as if it had never stopped."""
+        return keras.saving.load_model(self._model(self.history[-1].epoch))
+
+    def load_best(self) -> keras.Model:
+        return keras.saving.load_model(self._model(self.best.epoch), compile=False)
+
+    def _model(self, epoch: int) -> Path:
+        return self._folder / f"epoch-{epoch:04}.keras"
+
+    def _write_state(self, *, finished: bool) -> None:
+        history = [asdict(entry) for entry in self.history]
+        state = {"settings": self._settings, "finished": finished, "history": history}
+        path = self._folder / "state.json"
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(state, indent=2))
+        os.replace(part, path)
+
+
+def _save(model: keras.Model, path: Path) -> None:
+    part = path.with_name(f"part-{path.name}")
+    model.save(part)
+    os.replace(part, path)
+
+
+def _read_state(folder: Path) -> dict[str, Any] | None:
+    try:
+        state: dict[str, Any] = json.loads((folder / "state.json").read_text())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise DataError(f"{folder} holds a run whose state.json is broken. Start anew: another --out.") from error
+    return state
