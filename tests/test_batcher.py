@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -97,7 +98,7 @@ def test_full_queue_is_refused_exactly_and_says_when_to_come_back() -> None:
             engine.gate.set()
             answers = await asyncio.gather(busy, *waiting)
         assert [answer[0, 0] for answer in answers] == list(range(11))
-        assert 99 not in sum(engine.batches, [])
+        assert 99 not in list(chain.from_iterable(engine.batches))
 
     asyncio.run(scene())
 
@@ -178,7 +179,7 @@ def test_no_answer_is_ever_lost_doubled_or_swapped(sizes: list[int], leaving: se
             else:
                 assert isinstance(answer, np.ndarray)
                 assert answer[:, 0].tolist() == ids[:, 0].tolist()
-        seen = sum(engine.batches, [])
+        seen = list(chain.from_iterable(engine.batches))
         assert len(seen) == len(set(seen))
 
     asyncio.run(scene())

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from app.engines.quiet import native_stderr_muted
 from app.errors import DataError, SentopicError
 from training import recipes
 
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("sentopic-train: interrupted; the same command with --resume goes on", file=sys.stderr)
         return 130
     except OSError as error:
-        print(f"sentopic-train: {error}; what was finished is kept, and --resume goes on from it", file=sys.stderr)
+        print(f"sentopic-train: {error} (a run that had started goes on with --resume)", file=sys.stderr)
         return 1
     return status
 
@@ -65,8 +66,9 @@ def _fit(options: argparse.Namespace) -> int:
             f"{options.data} is not a directory. --data (or SENTOPIC_DATA) names one with the data's files."
         )
 
-    from training.datasets import LOADERS
-    from training.fit import fit
+    with native_stderr_muted():
+        from training.datasets import LOADERS
+        from training.fit import fit
 
     def say(line: str) -> None:
         if not options.quiet:
@@ -99,17 +101,17 @@ def _data_from_environment() -> Path | None:
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return value
+    return _between(text, 1, 10**9)
 
 
 def _whole(text: str) -> int:
-    value = int(text)
-    if not 0 <= value < 2**31:
-        raise argparse.ArgumentTypeError("must be 0 to 2147483647")
-    return value
+    return _between(text, 0, 2**31 - 1)
+
+
+def _between(text: str, low: int, high: int) -> int:
+    if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+        raise argparse.ArgumentTypeError(f"must be a whole number, {low} to {high}")
+    return int(text)
 
 
 if __name__ == "__main__":

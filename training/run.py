@@ -5,6 +5,7 @@ moment a run is killed at, the state names a model that is whole.
 """
 
 import json
+import math
 import os
 import shutil
 from dataclasses import asdict, dataclass
@@ -44,7 +45,9 @@ class Run:
             raise DataError(f"{folder} holds an unfinished run. Go on with it: --resume. Start anew: another --out.")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        return cls(folder, settings)
+        run = cls(folder, settings)
+        run._write_state(finished=False)
+        return run
 
     @classmethod
     def resume(cls, folder: Path, settings: dict[str, Any]) -> "Run":
@@ -59,7 +62,7 @@ class Run:
 
     @property
     def best(self) -> Epoch:
-        return min(self.history, key=lambda entry: entry.val_loss)
+        return min(self.history, key=lambda entry: (math.isnan(entry.val_loss), entry.val_loss))
 
     def stale_epochs(self) -> int:
         """Epochs since the best one."""
@@ -80,10 +83,10 @@ class Run:
 
     def load_last(self) -> keras.Model:
         """With its optimizer, so that training goes on as if it had never stopped."""
-        return keras.saving.load_model(self._model(self.history[-1].epoch))
+        return _load(self._model(self.history[-1].epoch))
 
     def load_best(self) -> keras.Model:
-        return keras.saving.load_model(self._model(self.best.epoch), compile=False)
+        return _load(self._model(self.best.epoch), compile=False)
 
     def _model(self, epoch: int) -> Path:
         return self._folder / f"epoch-{epoch:04}.keras"
@@ -101,6 +104,12 @@ def _save(model: keras.Model, path: Path) -> None:
     part = path.with_name(f"part-{path.name}")
     model.save(part)
     os.replace(part, path)
+
+
+def _load(path: Path, **options: bool) -> keras.Model:
+    if not path.exists():
+        raise DataError(f"{path} is gone, so the run cannot go on. Start anew: another --out.")
+    return keras.saving.load_model(path, **options)
 
 
 def _read_state(folder: Path) -> dict[str, Any] | None:

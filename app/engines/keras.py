@@ -3,19 +3,21 @@
 import os
 import tempfile
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from app.bundle import MODEL, Bundle
 from app.engines.base import Probabilities
+from app.engines.quiet import native_stderr_muted
 from app.errors import BundleError
 from app.text import Ids
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras
-import tensorflow as tf
+with native_stderr_muted():
+    import keras
+    import tensorflow as tf
 
 BATCH_SIZES: Final = (1, 8, 32, 128)
 """Rows of the compiled functions: a batch is padded to the next, and one larger than the last is split."""
@@ -35,9 +37,7 @@ class KerasEngine:
         if self._model.input_shape[1:] != (maxlen,) or outputs != (1 if labels == 2 and outputs == 1 else labels):
             raise BundleError(bundle.model.path, f"it answers {outputs} values for {labels} labels")
         self._maxlen = maxlen
-        self._function = tf.function(lambda ids: self._model(ids, training=False))
-        for size in BATCH_SIZES:
-            self._function(tf.zeros((size, maxlen), tf.int32))
+        self._functions = {size: self._compile(size) for size in BATCH_SIZES}
 
     def predict(self, ids: Ids) -> Probabilities:
         largest = BATCH_SIZES[-1]
@@ -49,5 +49,12 @@ class KerasEngine:
         size = next(size for size in BATCH_SIZES if size >= len(ids))
         padded = np.zeros((size, self._maxlen), np.int32)
         padded[: len(ids)] = ids
-        answer: Probabilities = self._function(tf.constant(padded)).numpy()[: len(ids)]
+        answer: Probabilities = self._functions[size](tf.constant(padded)).numpy()[: len(ids)]
         return answer
+
+    def _compile(self, size: int) -> Any:
+        """One traced and warmed-up function of exactly that many rows."""
+        function = tf.function(lambda ids: self._model(ids, training=False))
+        compiled = function.get_concrete_function(tf.TensorSpec((size, self._maxlen), tf.int32))
+        compiled(tf.zeros((size, self._maxlen), tf.int32))
+        return compiled

@@ -94,7 +94,11 @@ def test_broken_data_is_one_line(layouts: Any, tmp_path: Path, capsys: pytest.Ca
     ("fault", "status", "words"),
     [
         (KeyboardInterrupt(), 130, "interrupted; the same command with --resume goes on"),
-        (OSError("No space left on device"), 1, "No space left on device; what was finished is kept, and --resume"),
+        (
+            OSError("No space left on device"),
+            1,
+            "No space left on device (a run that had started goes on with --resume)",
+        ),
     ],
 )
 def test_run_that_ends_early_says_how_to_go_on(

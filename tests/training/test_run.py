@@ -69,7 +69,7 @@ def test_finished_run_may_be_started_anew(model: Any, folder: Path) -> None:
         Run.start(folder, SETTINGS)
     run.finish()
     assert Run.start(folder, SETTINGS).history == []
-    assert names(folder) == set()
+    assert names(folder) == {"state.json"}
 
 
 def test_broken_state_says_what_to_do(folder: Path) -> None:
@@ -119,3 +119,22 @@ def test_full_disk_keeps_the_last_good_model(
     assert len(again.load_last().get_weights()) == len(model.get_weights())
     again.record(epoch(2, 0.4), model)
     assert json.loads((folder / "state.json").read_text())["history"][1]["epoch"] == 2
+
+
+def test_run_interrupted_before_its_first_epoch_can_be_resumed(folder: Path) -> None:
+    Run.start(folder, SETTINGS)
+    assert Run.resume(folder, SETTINGS).history == []
+
+
+def test_checkpoint_that_is_gone_says_what_to_do(model: Any, folder: Path) -> None:
+    run = Run.start(folder, SETTINGS)
+    run.record(epoch(1, 0.5), model)
+    (folder / "epoch-0001.keras").unlink()
+    with pytest.raises(DataError, match=r"epoch-0001\.keras is gone.*another --out"):
+        Run.resume(folder, SETTINGS).load_last()
+
+
+def test_epoch_whose_loss_is_no_number_is_never_the_best(model: Any, folder: Path) -> None:
+    run = Run.start(folder, SETTINGS)
+    run.history = [epoch(1, float("nan")), epoch(2, 0.9)]
+    assert run.best.epoch == 2

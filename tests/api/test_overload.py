@@ -1,0 +1,107 @@
+"""A full queue is 503 with Retry-After, a slow engine 504; nobody else is harmed."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import httpx
+import numpy as np
+
+from app.engines.base import Probabilities
+from app.main import create_app
+from app.settings import SHIPPED, Settings
+from app.text import Ids
+
+
+class GatedEngine:
+    name = "gated"
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.windows = 0
+
+    def predict(self, ids: Ids) -> Probabilities:
+        self.windows += len(ids)
+        assert self.gate.wait(10)
+        return np.tile(np.float32([[0.1, 0.9]]), (len(ids), 1))
+
+
+@asynccontextmanager
+async def service(**options: object) -> AsyncIterator[tuple[httpx.AsyncClient, GatedEngine, Callable[[], int]]]:
+    """A service whose sentiment model answers when the test opens its gate."""
+    app = create_app(Settings(bundle=[SHIPPED / "sentiment" / "gru"], **options))  # type: ignore[arg-type]
+    engine = GatedEngine()
+    catalog = app.state.catalog
+    batcher = catalog.find("sentiment").batcher
+    batcher._engine = engine
+    async with catalog, httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
+        try:
+            yield client, engine, lambda: batcher.waiting_windows
+        finally:
+            engine.gate.set()
+
+
+def ask(client: httpx.AsyncClient) -> Awaitable[httpx.Response]:
+    return asyncio.ensure_future(client.post("/predict/sentiment", json={"text": "a good film"}))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+def test_exactly_those_who_do_not_fit_get_503_and_the_rest_their_answer() -> None:
+    async def scene() -> None:
+        async with service(max_queue_windows=5, max_batch_windows=1) as (client, engine, waiting):
+            busy = ask(client)
+            await until(lambda: engine.windows == 1)
+            queued = [ask(client) for _ in range(5)]
+            await until(lambda: waiting() == 5)
+            refused = await asyncio.gather(*(ask(client) for _ in range(10)))
+            assert [response.status_code for response in refused] == [503] * 10
+            for response in refused:
+                assert response.json()["code"] == "overloaded"
+                assert int(response.headers["retry-after"]) >= 1
+            assert (await client.get("/health/ready")).status_code == 200
+            engine.gate.set()
+            answered = await asyncio.gather(busy, *queued)
+            assert [response.status_code for response in answered] == [200] * 6
+
+    asyncio.run(scene())
+
+
+def test_answer_that_does_not_come_in_time_is_504() -> None:
+    async def scene() -> None:
+        async with service(deadline_s=0.05) as (client, _, waiting):
+            response = await ask(client)
+            assert (response.status_code, response.json()["code"]) == (504, "deadline_exceeded")
+            assert waiting() == 0
+
+    asyncio.run(scene())
+
+
+def test_batch_larger_than_the_queue_is_answered_in_parts() -> None:
+    async def scene() -> None:
+        async with service(max_queue_windows=300) as (client, engine, _):
+            engine.gate.set()
+            response = await client.post("/predict/sentiment/batch", json={"texts": ["a good film"] * 1_000})
+            assert response.status_code == 200
+            assert len(response.json()["results"]) == 1_000
+            assert engine.windows == 1_000
+
+    asyncio.run(scene())
+
+
+def test_failing_engine_is_500_without_its_reason() -> None:
+    async def scene() -> None:
+        async with service() as (client, engine, _):
+            engine.predict = None  # type: ignore[assignment]
+            client._transport.raise_app_exceptions = False  # type: ignore[attr-defined]
+            response = await ask(client)
+            assert response.status_code == 500
+            assert response.json()["code"] == "internal"
+            assert "NoneType" not in response.text
+
+    asyncio.run(scene())
