@@ -60,6 +60,11 @@ class Batcher:
     def waiting_windows(self) -> int:
         return self._waiting
 
+    @property
+    def group_windows(self) -> int:
+        """How many windows a large request hands in at once: enough for full batches, and room left for others."""
+        return max(1, min(8 * self._max_batch, self._max_queue // 4))
+
     async def __aenter__(self) -> "Batcher":
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._worker = asyncio.create_task(self._work())
@@ -80,8 +85,9 @@ class Batcher:
         """Probabilities (n, labels) of windows (n, maxlen).
 
         Raises OverloadedError if the queue has no room for n more, DeadlineError after `timeout_s`.
+        An empty queue has room for anything, or a text larger than the queue could never be answered.
         """
-        if self._waiting + len(ids) > self._max_queue:
+        if self._waiting and self._waiting + len(ids) > self._max_queue:
             raise OverloadedError(retry_after_s=max(1, math.ceil(self._waiting / self._speed)))
         ticket = _Ticket(ids, asyncio.get_running_loop().create_future())
         self._queue.append(ticket)

@@ -75,16 +75,14 @@ class Classifier:
             return self._answer(encoded, self._shares)
         return self._answer(encoded, self.manifest.scores(await self.batcher.predict(encoded.windows, timeout_s)))
 
-    async def classify_many(
-        self, texts: Sequence[str], timeout_s: float, group_windows: int = 256
-    ) -> list[Answer | RequestError]:
+    async def classify_many(self, texts: Sequence[str], timeout_s: float) -> list[Answer | RequestError]:
         """One result a text, in order; a text that cannot be answered fails alone.
 
-        Texts go to the queue in groups of `group_windows` or little more, one group after the other,
-        so that a large batch leaves room for others and need not fit the queue.
+        Texts go to the queue in groups, one after the other, so that a large batch leaves room for others
+        and need not fit the queue.
         """
         results: list[Answer | RequestError | None] = [None] * len(texts)
-        for group in self._groups(texts, results, group_windows):
+        for group in self._groups(texts, results):
             ids = np.concatenate([encoded.windows for _, encoded in group])
             probabilities = await self.batcher.predict(ids, timeout_s)
             start = 0
@@ -95,7 +93,7 @@ class Classifier:
         return [result for result in results if result is not None]
 
     def _groups(
-        self, texts: Sequence[str], results: list[Answer | RequestError | None], group_windows: int
+        self, texts: Sequence[str], results: list[Answer | RequestError | None]
     ) -> Iterator[list[tuple[int, Encoded]]]:
         """Texts for the engine, encoded as they are needed; the others get their result at once."""
         group: list[tuple[int, Encoded]] = []
@@ -109,7 +107,7 @@ class Classifier:
                 results[place] = self._answer(encoded, self._shares)
                 continue
             group.append((place, encoded))
-            if sum(len(waiting.windows) for _, waiting in group) >= group_windows:
+            if sum(len(waiting.windows) for _, waiting in group) >= self.batcher.group_windows:
                 yield group
                 group = []
         if group:

@@ -83,6 +83,15 @@ def test_a_text_larger_than_a_batch_is_split_and_put_together_again() -> None:
     asyncio.run(scene())
 
 
+def test_text_larger_than_the_queue_is_answered_when_nothing_waits() -> None:
+    async def scene() -> None:
+        async with batcher(GatedEngine(), batch=4, queue=10) as queue:
+            answer = await queue.predict(windows(*range(25)), 5)
+        assert answer[:, 0].tolist() == list(range(25))
+
+    asyncio.run(scene())
+
+
 def test_full_queue_is_refused_exactly_and_says_when_to_come_back() -> None:
     async def scene() -> None:
         engine = GatedEngine(is_open=False)

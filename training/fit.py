@@ -15,6 +15,7 @@ from training.encoding import EncodedExamples, encode
 from training.publish import publish
 from training.recipes import Recipe
 from training.run import Epoch, Run
+from training.vectors import fit_vectors
 
 Say = Callable[[str], None]
 
@@ -41,6 +42,11 @@ def fit(recipe: Recipe, dataset: Dataset, out: Path, *, seed: int = 1, resume: b
         say(f"resumed after epoch {len(run.history)}")
     else:
         model = models.compile_model(models.build(recipe, len(dataset.labels)), recipe)
+        if recipe.vectors == "svd":
+            say("word vectors from the training texts")
+            sequences = [encoder.encode_all(text) for text in training.texts]
+            vectors = fit_vectors(sequences, recipe.num_words, recipe.embedding, seed)
+            model.get_layer("embedding").embeddings.assign(vectors)
 
     while len(run.history) < recipe.epochs and run.stale_epochs() < recipe.patience:
         epoch = _train_epoch(model, recipe, train, held_out, seed, len(run.history))

@@ -29,6 +29,8 @@ class Recipe:
     windows: Windows = "cover"
     # The network, from the ids up.
     embedding: int = 64
+    vectors: Literal["random", "svd"] = "svd"
+    """How the embedding starts: by chance, or from the training texts (`training.vectors`)."""
     embedding_dropout: float = 0.0
     """Share of the embedding's channels dropped for a whole window (spatial dropout)."""
     layer: Layer
@@ -57,14 +59,14 @@ class Recipe:
 
 _SENTIMENT: dict[str, Any] = {"data": "imdb", "embedding_dropout": 0.2, "dropout": 0.3}
 _TOPIC: dict[str, Any] = {
-    "data": "reuters", "windows": "first", "embedding": 96, "embedding_dropout": 0.2, "pooling": "max+mean",
+    "data": "reuters", "windows": "first", "embedding": 128, "embedding_dropout": 0.2, "pooling": "max+mean",
     "dropout": 0.5, "learning_rate": 2e-3, "batch": 32, "epochs": 40, "patience": 4, "answer_accuracy": 0.95,
 }  # fmt: skip
 
 _TABLE = (
     Recipe(name="sentiment-lstm", model="lstm", layer="lstm", units=(64, 64), **_SENTIMENT),
     Recipe(name="sentiment-gru", model="gru", layer="gru", units=(64,), **_SENTIMENT),
-    Recipe(name="topic-lstm", model="lstm", layer="lstm", units=(96, 96), **_TOPIC),
+    Recipe(name="topic-lstm", model="lstm", layer="lstm", units=(128, 64), **_TOPIC),
     Recipe(name="topic-gru", model="gru", layer="gru", units=(128,), **_TOPIC),
 )
 RECIPES = {recipe.id: recipe for recipe in _TABLE}

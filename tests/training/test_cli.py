@@ -123,7 +123,7 @@ def test_fit_publishes_a_bundle(layouts: Any, tmp_path: Path, capsys: pytest.Cap
     assert cli.main(command) == 0  # into artifacts/, below the working directory
     printed = capsys.readouterr()
     assert printed.err == ""
-    first, epoch, last = printed.out.splitlines()
+    first, _, epoch, last = printed.out.splitlines()
     assert first.startswith("sentiment-gru.v1 on imdb: 5 texts")
     assert epoch.startswith("epoch   1/1  loss ")
     assert last.startswith("published artifacts/sentiment/gru: test accuracy ")
