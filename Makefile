@@ -28,6 +28,7 @@ browser: $(VENV)/dev.stamp  ## the pages in a real browser (needs Chromium)
 lint: $(VENV)/dev.stamp  ## style and complexity
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(if $(filter Linux,$(shell uname)),$(BIN)/hadolint Dockerfile)
 
 format: $(VENV)/dev.stamp  ## mends what lint can mend
 	$(BIN)/ruff check --fix .

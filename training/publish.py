@@ -63,7 +63,6 @@ def publish(
     `parts`: the training texts and those held out, on which temperature and threshold are chosen.
     The test part is looked at once, after every choice has been made.
     """
-    training, validation = parts
     target = out / dataset.task / recipe.model
     staging = out / f".{dataset.task}-{recipe.model}.part"
     shutil.rmtree(staging, ignore_errors=True)
@@ -74,46 +73,58 @@ def publish(
     parsed = model_file.parse((staging / MODEL).read_bytes(), staging / MODEL)
     engine = OnnxEngine(parsed, recipe.maxlen, len(dataset.labels))
     encoder = TextEncoder(dataset.words, recipe.num_words, recipe.maxlen, recipe.windows)
-    held_out = encode(encoder, validation)
+    held_out = encode(encoder, parts[1])
     _compare(model, engine, held_out)
 
-    draft = Manifest(
-        task=dataset.task,
-        model=recipe.model,
-        labels=_labels(dataset, training),
-        text=TextSpec(num_words=recipe.num_words, maxlen=recipe.maxlen, windows=recipe.windows),
-        recipe={"name": recipe.id, "seed": seed, **{k: v for k, v in recipe.to_json().items() if k != "name"}},
-        data=_describe(dataset, parts, recipe),
-        metrics={},
-        parameters=parsed.parameters,
-        calibration=Calibration(temperature=1, uncertain_below=0),
-        versions=_versions(),
-        files={name: seal(staging / name) for name in (MODEL, WORDS)},
-        golden=[Golden(text=text, scores=[0.0] * len(dataset.labels)) for text in dataset.examples],
-    )
+    draft = _draft(recipe, dataset, parts, parsed.parameters, seed, staging)
     calibrated = draft.model_copy(update={"calibration": _calibrate(draft, engine, held_out, recipe)})
     checked = evaluate(
         score_texts(engine, calibrated, held_out), held_out.labels, calibrated.calibration.uncertain_below
     )
     tested, details = _test(calibrated, engine, dataset, recipe)
+    measured = calibrated.model_copy(update={"metrics": _headline(checked, tested, recipe)})
 
-    named = calibrated.model_copy(update={"metrics": _headline(checked, tested, recipe)})
     report = {"held_out": checked.to_json(), "test": {k: v.to_json() for k, v in tested.items()}, **details}
     report["history"] = [asdict(epoch) for epoch in history]
     (staging / "metrics.json").write_text(json.dumps(report, indent=1) + "\n")
     plots.draw_curves(history, staging / "learning_curves.png")
     plots.draw_confusion(details["confusion"], list(dataset.labels), staging / "confusion.png")
-    (staging / "CARD.md").write_text(card.write(named, tested, details["per_label"], dataset), encoding="utf-8")
-    final = named.model_copy(
+    (staging / "CARD.md").write_text(card.write(measured, tested, details["per_label"], dataset), encoding="utf-8")
+    _seal(measured, engine, encoder, staging)
+    _move(staging, target)
+    return target
+
+
+def _draft(
+    recipe: Recipe, dataset: Dataset, parts: tuple[Examples, Examples], parameters: int, seed: int, staging: Path
+) -> Manifest:
+    """The manifest before anything was measured: temperature 1, golden scores 0."""
+    return Manifest(
+        task=dataset.task,
+        model=recipe.model,
+        labels=_labels(dataset, parts[0]),
+        text=TextSpec(num_words=recipe.num_words, maxlen=recipe.maxlen, windows=recipe.windows),
+        recipe={**recipe.to_json(), "name": recipe.id, "seed": seed},
+        data=_describe(dataset, parts, recipe),
+        metrics={},
+        parameters=parameters,
+        calibration=Calibration(temperature=1, uncertain_below=0),
+        versions=_versions(),
+        files={name: seal(staging / name) for name in (MODEL, WORDS)},
+        golden=[Golden(text=text, scores=[0.0] * len(dataset.labels)) for text in dataset.examples],
+    )
+
+
+def _seal(manifest: Manifest, engine: Engine, encoder: TextEncoder, staging: Path) -> None:
+    """Writes `bundle.json` last, and reads it all back as the service would."""
+    final = manifest.model_copy(
         update={
             "files": {path.name: seal(path) for path in sorted(staging.iterdir())},
-            "golden": [_golden(golden.text, named, engine, encoder) for golden in named.golden],
+            "golden": [_golden(golden.text, manifest, engine, encoder) for golden in manifest.golden],
         }
     )
     (staging / MANIFEST).write_text(final.model_dump_json(indent=1) + "\n", encoding="utf-8")
     open_engine(read_bundle(staging), "onnx")
-    _move(staging, target)
-    return target
 
 
 def _compare(model: keras.Model, engine: Engine, examples: EncodedExamples, windows: int = 512) -> None:
