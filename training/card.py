@@ -17,8 +17,13 @@ _UNFIT = {
 
 
 def write(
-    manifest: Manifest, tested: dict[Windows, Evaluation], per_label: dict[str, dict[str, float]], dataset: Dataset
+    manifest: Manifest,
+    layers: str,
+    tested: dict[Windows, Evaluation],
+    per_label: dict[str, dict[str, float]],
+    dataset: Dataset,
 ) -> str:
+    """`layers`: the network in words; `tested`: by how a text is read."""
     spec, recipe, data = manifest.text, manifest.recipe, manifest.data
     own = tested[spec.windows]
     reading = _READING[spec.windows].format(maxlen=spec.maxlen)
@@ -28,8 +33,7 @@ def write(
 Recipe `{recipe["name"]}` (seed {recipe["seed"]}) on {data["name"]}: {data["training"]:,} texts to learn from, \
 {data["held_out"]:,} held out,
 on which the epoch, the temperature and the threshold were chosen, and {data["test"]:,} for the test, looked at once.
-{manifest.parameters:,} parameters: embedding of {spec.num_words:,} words in {recipe["embedding"]} dimensions, \
-{" + ".join(str(units) for units in recipe["units"])} {str(recipe["layer"]).upper()} units.
+{manifest.parameters:,} parameters: {spec.num_words:,} words, {layers}.
 It reads {reading}.
 
 ## On the test texts

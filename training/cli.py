@@ -10,7 +10,7 @@ from pathlib import Path
 
 from app.engines.quiet import native_stderr_muted
 from app.errors import DataError, SentopicError
-from training import recipes
+from training import network, recipes
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -89,8 +89,7 @@ def _recipes(options: argparse.Namespace) -> int:
         print(json.dumps({name: recipe.to_json() for name, recipe in recipes.RECIPES.items()}, indent=1))
         return 0
     for name, recipe in recipes.RECIPES.items():
-        units = " + ".join(map(str, recipe.units))
-        print(f"{name:22} {recipe.data:8} {recipe.layer.upper()} {units:9} reads {recipe.windows}, "
+        print(f"{name:22} {recipe.data:8} {network.describe(recipe.network)}; reads {recipe.windows}, "
               f"{recipe.num_words:,} words, up to {recipe.epochs} epochs")  # fmt: skip
     return 0
 

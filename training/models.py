@@ -1,12 +1,17 @@
 """Recipe -> Keras model: window of ids in, one probability a label out. Pure Keras 3, any back end."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import layers
 
+from training import network
+from training.network import OVER_TIME
 from training.recipes import Recipe
 
-_RECURRENT = {"lstm": layers.LSTM, "gru": layers.GRU}
+_RECURRENT = {"simple_rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
+_OPTIMIZERS = {"adam": keras.optimizers.Adam, "rmsprop": keras.optimizers.RMSprop}
 
 
 def build(recipe: Recipe, labels: int) -> keras.Model:
@@ -14,23 +19,13 @@ def build(recipe: Recipe, labels: int) -> keras.Model:
 
     With two labels the one output is the probability of the second.
     """
-    ids = keras.Input((recipe.maxlen,), dtype="int32", name="ids")
-    x = layers.Embedding(recipe.num_words, recipe.embedding, name="embedding")(ids)
-    if recipe.embedding_dropout:
-        x = layers.SpatialDropout1D(recipe.embedding_dropout)(x)
-    pooled = recipe.pooling != "last"
-    sequences = []
-    for depth, units in enumerate(recipe.units, start=1):
-        if depth > 1 and recipe.dropout:
-            x = layers.Dropout(recipe.dropout)(x)
-        whole = pooled or depth < len(recipe.units)
-        x = _RECURRENT[recipe.layer](units, return_sequences=whole, name=f"{recipe.layer}_{depth}")(x)
-        sequences.append(x)
-    if pooled:
-        pools = (layers.GlobalMaxPooling1D, layers.GlobalAveragePooling1D)
-        x = layers.Concatenate(name="pooled")([pool()(sequence) for sequence in sequences for pool in pools])
-    if recipe.dropout:
-        x = layers.Dropout(recipe.dropout)(x)
+    ids = x = keras.Input((recipe.maxlen,), dtype="int32", name="ids")
+    sequences: list[Any] = []
+    for place, layer in enumerate(recipe.network):
+        above = recipe.network[place + 1 :]
+        x = _add(layer, x, sequences, recipe, whole=any(isinstance(other, OVER_TIME) for other in above))
+        if isinstance(layer, network.Recurrent):
+            sequences.append(x)
     if labels == 2:
         answer = layers.Dense(1, activation="sigmoid", name="probability")(x)
     else:
@@ -38,10 +33,38 @@ def build(recipe: Recipe, labels: int) -> keras.Model:
     return keras.Model(ids, answer, name=recipe.id.replace(".", "_").replace("-", "_"))
 
 
+def _add(  # noqa: PLR0911 - one line a kind
+    layer: network.Layer, x: Any, sequences: list[Any], recipe: Recipe, *, whole: bool
+) -> Any:
+    """What `layer` makes of `x`; a recurrent one hands on every step if `whole`, else its last state."""
+    match layer:
+        case network.Embedding(size):
+            return layers.Embedding(recipe.num_words, size, name="embedding")(x)
+        case network.SpatialDropout(rate):
+            return layers.SpatialDropout1D(rate)(x)
+        case network.Dropout(rate):
+            return layers.Dropout(rate)(x)
+        case network.Convolution(filters, width):
+            return layers.Conv1D(filters, width, activation="relu")(x)
+        case network.MaxPooling(width):
+            return layers.MaxPooling1D(width)(x)
+        case network.Summary():
+            pools = (layers.GlobalMaxPooling1D, layers.GlobalAveragePooling1D)
+            return layers.Concatenate(name="pooled")([pool()(sequence) for sequence in sequences for pool in pools])
+        case network.Recurrent(kind, units, dropout, recurrent_dropout):
+            return _RECURRENT[kind](
+                units,
+                return_sequences=whole,
+                dropout=dropout,
+                recurrent_dropout=recurrent_dropout,
+                name=f"{kind}_{len(sequences) + 1}",
+            )(x)
+
+
 def compile_model(model: keras.Model, recipe: Recipe) -> keras.Model:
     binary = model.output_shape[-1] == 1
     model.compile(
-        optimizer=keras.optimizers.Adam(recipe.learning_rate, clipnorm=1.0),
+        optimizer=_OPTIMIZERS[recipe.optimizer](recipe.learning_rate, clipnorm=recipe.gradient_norm),
         loss="binary_crossentropy" if binary else "sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )

@@ -32,7 +32,7 @@ from app.engines.onnx import OnnxEngine
 from app.engines.open import open_engine
 from app.errors import SentopicError
 from app.text import TextEncoder, Windows
-from training import card, plots
+from training import card, network, plots
 from training.datasets import Dataset, Examples
 from training.encoding import EncodedExamples, encode, score_texts
 from training.evaluate import Evaluation, confusion, evaluate, fit_temperature, fit_threshold
@@ -89,7 +89,8 @@ def publish(
     (staging / "metrics.json").write_text(json.dumps(report, indent=1) + "\n")
     plots.draw_curves(history, staging / "learning_curves.png")
     plots.draw_confusion(details["confusion"], list(dataset.labels), staging / "confusion.png")
-    (staging / "CARD.md").write_text(card.write(measured, tested, details["per_label"], dataset), encoding="utf-8")
+    text = card.write(measured, network.describe(recipe.network), tested, details["per_label"], dataset)
+    (staging / "CARD.md").write_text(text, encoding="utf-8")
     _seal(measured, engine, encoder, staging)
     _move(staging, target)
     return target

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from app.errors import DataError
 from app.text import INDEX_FROM, Windows
+from training import network
 from training.datasets import Holdout
-
-Layer = Literal["lstm", "gru"]
+from training.network import Dropout, Embedding, Recurrent, SpatialDropout, Summary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,20 +27,15 @@ class Recipe:
     num_words: int = 20_000
     maxlen: int = 100
     windows: Windows = "cover"
-    # The network, from the ids up.
-    embedding: int = 64
-    vectors: Literal["random", "svd"] = "svd"
+    # The network.
+    network: tuple[network.Layer, ...]
+    vectors: Literal["random", "svd"] = "random"
     """How the embedding starts: by chance, or from the training texts (`training.vectors`)."""
-    embedding_dropout: float = 0.0
-    """Share of the embedding's channels dropped for a whole window (spatial dropout)."""
-    layer: Layer
-    units: tuple[int, ...]
-    """Of each recurrent layer, the lowest first."""
-    pooling: Literal["last", "max+mean"] = "last"
-    """What is read of the recurrent layers: the top one's last state, or every one's maximum and mean over time."""
-    dropout: float = 0.0
     # The training.
+    optimizer: Literal["adam", "rmsprop"] = "adam"
     learning_rate: float = 1e-3
+    gradient_norm: float | None = None
+    """Gradients are scaled down to this length, each weight's alone."""
     batch: int = 128
     epochs: int = 20
     patience: int = 3
@@ -53,21 +48,62 @@ class Recipe:
     def id(self) -> str:
         return f"{self.name}.v{self.version}"
 
+    @property
+    def embedding(self) -> int:
+        """Numbers a word."""
+        return next(layer.size for layer in self.network if isinstance(layer, Embedding))
+
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "units": list(self.units)}
+        return {**asdict(self), "network": network.to_json(self.network)}
 
 
-_SENTIMENT: dict[str, Any] = {"data": "imdb", "embedding_dropout": 0.2, "dropout": 0.3}
+_SERVED: dict[str, Any] = {"vectors": "svd", "gradient_norm": 1.0}
+_SENTIMENT: dict[str, Any] = {**_SERVED, "data": "imdb"}
 _TOPIC: dict[str, Any] = {
-    "data": "reuters", "windows": "first", "embedding": 128, "embedding_dropout": 0.2, "pooling": "max+mean",
-    "dropout": 0.5, "learning_rate": 2e-3, "batch": 32, "epochs": 40, "patience": 4, "answer_accuracy": 0.95,
+    **_SERVED, "data": "reuters", "windows": "first", "learning_rate": 2e-3, "batch": 32, "epochs": 40, "patience": 4,
+    "answer_accuracy": 0.95,
 }  # fmt: skip
 
 _TABLE = (
-    Recipe(name="sentiment-lstm", model="lstm", layer="lstm", units=(64, 64), **_SENTIMENT),
-    Recipe(name="sentiment-gru", model="gru", layer="gru", units=(64,), **_SENTIMENT),
-    Recipe(name="topic-lstm", model="lstm", layer="lstm", units=(128, 64), **_TOPIC),
-    Recipe(name="topic-gru", model="gru", layer="gru", units=(128,), **_TOPIC),
+    Recipe(
+        name="sentiment-lstm",
+        model="lstm",
+        network=(
+            Embedding(64),
+            SpatialDropout(0.2),
+            Recurrent("lstm", 64),
+            Dropout(0.3),
+            Recurrent("lstm", 64),
+            Dropout(0.3),
+        ),
+        **_SENTIMENT,
+    ),
+    Recipe(
+        name="sentiment-gru",
+        model="gru",
+        network=(Embedding(64), SpatialDropout(0.2), Recurrent("gru", 64), Dropout(0.3)),
+        **_SENTIMENT,
+    ),
+    Recipe(
+        name="topic-lstm",
+        model="lstm",
+        network=(
+            Embedding(128),
+            SpatialDropout(0.2),
+            Recurrent("lstm", 128),
+            Dropout(0.5),
+            Recurrent("lstm", 64),
+            Summary(),
+            Dropout(0.5),
+        ),
+        **_TOPIC,
+    ),
+    Recipe(
+        name="topic-gru",
+        model="gru",
+        network=(Embedding(128), SpatialDropout(0.2), Recurrent("gru", 128), Summary(), Dropout(0.5)),
+        **_TOPIC,
+    ),
 )
 RECIPES = {recipe.id: recipe for recipe in _TABLE}
 

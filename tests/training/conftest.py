@@ -185,9 +185,16 @@ def tiny_dataset(labels: int, *, noise: bool = False, seed: int = 0) -> Any:
 
 
 def tiny_recipe(**changes: Any) -> Any:
+    from training.network import Dropout, Embedding, Recurrent
     from training.recipes import find
 
-    small = {"num_words": 40, "maxlen": 10, "embedding": 4, "units": (4,), "epochs": 3, "batch": 16}
+    small = {
+        "num_words": 40,
+        "maxlen": 10,
+        "network": (Embedding(4), Recurrent("gru", 4), Dropout(0.3)),
+        "epochs": 3,
+        "batch": 16,
+    }
     return dataclasses.replace(find("sentiment-gru"), **{**small, "learning_rate": 0.01, **changes})
 
 

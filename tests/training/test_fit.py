@@ -13,6 +13,7 @@ pytest.importorskip("keras")
 from app.bundle import read_bundle
 from app.errors import DataError
 from training.fit import fit
+from training.network import Dropout, Embedding, Recurrent, SpatialDropout, Summary
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,8 @@ def resumed_run(interrupted_run: Path, tiny: Any, tmp_path_factory: pytest.TempP
 def stopped_run(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A deep, pooled model of three labels that nothing in the texts tells: it can only get worse."""
     out = tmp_path_factory.mktemp("stopped")
-    deep = {"layer": "lstm", "units": (5, 4), "pooling": "max+mean", "windows": "first"}
+    layers = (Embedding(4), SpatialDropout(0.2), Recurrent("lstm", 5), Dropout(0.3), Recurrent("lstm", 4), Summary())
+    deep = {"network": layers, "windows": "first"}
     recipe = tiny.recipe(epochs=40, patience=2, learning_rate=0.05, **deep)
     return out, fit(recipe, tiny.dataset(3, noise=True), out, say=lambda line: None)
 
@@ -73,7 +75,7 @@ def test_unfinished_run_is_not_thrown_away(interrupted_run: Path, tiny: Any) -> 
 
 @pytest.mark.parametrize(
     ("changes", "noise", "differs"),
-    [({"dropout": 0.1}, False, "recipe"), ({}, True, "data"), ({"units": (5,)}, True, "recipe, data")],
+    [({"batch": 15}, False, "recipe"), ({}, True, "data"), ({"batch": 15}, True, "recipe, data")],
 )
 def test_run_is_not_resumed_with_something_else(
     interrupted_run: Path, tiny: Any, changes: Any, noise: bool, differs: str

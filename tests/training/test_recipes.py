@@ -6,7 +6,7 @@ import json
 import pytest
 
 from app.errors import DataError
-from training import recipes
+from training import network, recipes
 from training.datasets import LOADERS
 from training.recipes import RECIPES, find
 
@@ -45,7 +45,8 @@ def test_unknown_version_is_refused() -> None:
 def test_recipe_is_json_and_can_be_trained(recipe: recipes.Recipe) -> None:
     described = json.loads(json.dumps(recipe.to_json()))
     assert described == recipe.to_json()
-    assert recipes.Recipe(**{**described, "units": tuple(described["units"])}) == recipe
+    layers = tuple(getattr(network, layer.pop("layer"))(**layer) for layer in described["network"])
+    assert recipes.Recipe(**{**described, "network": layers}) == recipe
     assert recipe.data in LOADERS
     recipes.check(recipe)
 

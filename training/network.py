@@ -1,0 +1,84 @@
+"""What a network is made of, from the ids up, as plain values. Knows no Keras: `training.models` builds it.
+
+The last layer is not named: it has one output a label (softmax), or a single one where there are two (sigmoid).
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """`size` numbers for each id."""
+
+    size: int
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """Sets each number to 0 with the probability `rate`, in training."""
+
+    rate: float
+
+
+@dataclass(frozen=True)
+class SpatialDropout:
+    """Sets a channel to 0 for all steps of a window, with the probability `rate`, in training."""
+
+    rate: float
+
+
+@dataclass(frozen=True)
+class Recurrent:
+    """`dropout` on what a step reads, `recurrent_dropout` on what it remembers (which cuDNN cannot do)."""
+
+    kind: Literal["simple_rnn", "lstm", "gru"]
+    units: int
+    dropout: float = 0.0
+    recurrent_dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """`filters` over `width` neighbouring steps, rectified."""
+
+    filters: int
+    width: int
+
+
+@dataclass(frozen=True)
+class MaxPooling:
+    """The largest of each `width` steps."""
+
+    width: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Maximum and mean over time of every recurrent layer so far, side by side."""
+
+
+Layer = Embedding | Dropout | SpatialDropout | Recurrent | Convolution | MaxPooling | Summary
+OVER_TIME = (Recurrent, Convolution, MaxPooling, Summary, SpatialDropout)
+"""Layers that read a sequence: the recurrent layer below one of them hands on every step."""
+
+
+def to_json(network: Sequence[Layer]) -> list[dict[str, Any]]:
+    return [{"layer": type(layer).__name__, **asdict(layer)} for layer in network]
+
+
+def describe(network: Sequence[Layer]) -> str:
+    """The layers that learn, in a few words: 'embedding 64, LSTM 64, LSTM 64'."""
+    words = {"simple_rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
+    parts = []
+    for layer in network:
+        if isinstance(layer, Embedding):
+            parts.append(f"embedding {layer.size}")
+        elif isinstance(layer, Recurrent):
+            parts.append(f"{words[layer.kind]} {layer.units}")
+        elif isinstance(layer, Convolution):
+            parts.append(f"convolution {layer.filters} x {layer.width}")
+        elif isinstance(layer, Summary):
+            parts.append("maximum and mean over time")
+    return ", ".join(parts)
