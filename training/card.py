@@ -6,7 +6,7 @@ from training.datasets import Dataset
 from training.evaluate import Evaluation
 
 _READING = {
-    "first": "the first {maxlen} words that the word index knows",
+    "first": "the first {before} words that the word index knows",
     "last": "the last {maxlen} words that the word index knows",
     "cover": "the whole text, in windows of {maxlen} words whose log-odds are averaged",
 }
@@ -26,7 +26,7 @@ def write(
     """`layers`: the network in words; `tested`: by how a text is read."""
     spec, recipe, data = manifest.text, manifest.recipe, manifest.data
     own = tested[spec.windows]
-    reading = _READING[spec.windows].format(maxlen=spec.maxlen)
+    reading = _READING[spec.windows].format(maxlen=spec.maxlen, before=spec.maxlen - 1)
     rows = "\n".join(_row(windows, result, windows == spec.windows) for windows, result in tested.items())
     return f"""# {manifest.task} / {manifest.model}
 

@@ -43,7 +43,7 @@ class Graph:
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: list[onnx.TensorProto] = field(default_factory=list)
     weights: dict[str, NDArray[Any]] = field(default_factory=dict)
-    """Large constants, handed to the runtime as they lie in memory instead of being copied through the graph."""
+    """Large constants, handed to the runtime beside the graph instead of being written into it and parsed again."""
 
     def add(self, operator: str, inputs: Sequence[str], *, output: int = 0, **attributes: Any) -> str:
         """Appends a node and names its output number `output`; the ones before it are not computed."""

@@ -24,9 +24,8 @@ class OnnxEngine:
         options.log_severity_level = 3
         options.enable_cpu_mem_arena = False  # it would keep the largest batch's memory for ever
         graph, weights = compile_graph(model, maxlen, labels)
-        self._weights = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
-        handles = list(self._weights)
-        options.add_external_initializers(list(weights), handles)
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
+        options.add_external_initializers(list(weights), values)  # copied by the session, so not kept here
         self._session = onnxruntime.InferenceSession(
             graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
