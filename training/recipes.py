@@ -61,7 +61,7 @@ _SERVED: dict[str, Any] = {"vectors": "svd", "gradient_norm": 1.0}
 _SENTIMENT: dict[str, Any] = {**_SERVED, "data": "imdb"}
 _TOPIC: dict[str, Any] = {
     **_SERVED, "data": "reuters", "windows": "first", "learning_rate": 2e-3, "batch": 32, "epochs": 40, "patience": 4,
-    "answer_accuracy": 0.95,
+    "answer_accuracy": 0.9,
 }  # fmt: skip
 
 _TABLE = (
