@@ -12,6 +12,7 @@ from app.text import TextEncoder
 from training import models, recipes
 from training.datasets import Dataset, hold_out
 from training.encoding import EncodedExamples, encode
+from training.network import Recurrent
 from training.publish import publish
 from training.recipes import Recipe
 from training.run import Epoch, Run
@@ -33,6 +34,9 @@ def fit(recipe: Recipe, dataset: Dataset, out: Path, *, seed: int = 1, resume: b
     say(f"{recipe.id} on {dataset.name}: {len(training)} texts ({len(train.ids)} windows) to learn from, "
         f"{len(validation)} held out, {len(dataset.test)} for the test")  # fmt: skip
 
+    if any(isinstance(layer, Recurrent) and layer.recurrent_dropout for layer in recipe.network):
+        say("recurrent dropout: cuDNN has no such thing, so a GPU trains this model no faster than step by step")
+
     settings = {"recipe": {**recipe.to_json(), "epochs": None}, "seed": seed, "data": dataset.sha256}
     folder = out / "runs" / f"{recipe.id}-{seed}"
     run = Run.resume(folder, settings) if resume else Run.start(folder, settings)
@@ -48,12 +52,13 @@ def fit(recipe: Recipe, dataset: Dataset, out: Path, *, seed: int = 1, resume: b
             vectors = fit_vectors(sequences, recipe.num_words, recipe.embedding, seed)
             model.get_layer("embedding").embeddings.assign(vectors)
 
-    while len(run.history) < recipe.epochs and run.stale_epochs() < recipe.patience:
+    patience = recipe.patience or recipe.epochs
+    while len(run.history) < recipe.epochs and run.stale_epochs() < patience:
         epoch = _train_epoch(model, recipe, train, held_out, seed, len(run.history))
         run.record(epoch, model)
         say(_describe(epoch, recipe, best=run.best is epoch))
 
-    bundle = publish(run.load_best(), recipe, dataset, (training, validation), run.history, seed, out)
+    bundle = publish(run.load_trained(recipe.keep), recipe, dataset, (training, validation), out)
     run.finish()
     return bundle
 

@@ -82,3 +82,30 @@ def describe(network: Sequence[Layer]) -> str:
         elif isinstance(layer, Summary):
             parts.append("maximum and mean over time")
     return ", ".join(parts)
+
+
+def count_parameters(network: Sequence[Layer], num_words: int, labels: int) -> list[tuple[str, int]]:
+    """(layer, parameters) of each that learns, the answer last, by Keras' formulas.
+
+    A gate of a recurrent layer has a weight for each number that it reads and each that it remembers, and a bias; the
+    GRU's has two, one for each (`reset_after`).
+    """
+    counts: list[tuple[str, int]] = []
+    channels, recurrent = 0, list[int]()
+    for layer in network:
+        match layer:
+            case Embedding(size):
+                counts.append((describe([layer]), num_words * size))
+                channels = size
+            case Recurrent(kind, units):
+                gates, biases = {"simple_rnn": (1, 1), "lstm": (4, 1), "gru": (3, 2)}[kind]
+                counts.append((describe([layer]), gates * units * (channels + units + biases)))
+                channels = units
+                recurrent.append(units)
+            case Convolution(filters, width):
+                counts.append((describe([layer]), filters * (width * channels + 1)))
+                channels = filters
+            case Summary():
+                channels = 2 * sum(recurrent)
+    outputs = 1 if labels == 2 else labels
+    return [*counts, (f"dense {outputs}", outputs * (channels + 1))]

@@ -17,10 +17,9 @@ from matplotlib.ticker import MaxNLocator
 TRAINING, HELD_OUT = "#8a8f98", "#0b6bcb"
 
 
-def draw_curves(history: Sequence[Epoch], path: Path) -> None:
-    """Loss and accuracy of training and held-out windows over the epochs, the best epoch marked."""
+def draw_curves(history: Sequence[Epoch], published: int, path: Path) -> None:
+    """Loss and accuracy of training and held-out windows over the epochs, the published epoch marked."""
     epochs = [entry.epoch for entry in history]
-    best = min(history, key=lambda entry: entry.val_loss).epoch
     figure, (losses, accuracies) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     for axes, name, training, held_out in (
         (losses, "loss (nats)", [e.loss for e in history], [e.val_loss for e in history]),
@@ -28,7 +27,7 @@ def draw_curves(history: Sequence[Epoch], path: Path) -> None:
     ):
         axes.plot(epochs, training, "o-", color=TRAINING, label="training (with dropout)", markersize=3)
         axes.plot(epochs, held_out, "o-", color=HELD_OUT, label="held out", markersize=3)
-        axes.axvline(best, color="black", linewidth=0.8, linestyle=":", label=f"published: epoch {best}")
+        axes.axvline(published, color="black", linewidth=0.8, linestyle=":", label=f"published: epoch {published}")
         axes.set(xlabel="epoch", ylabel=f"{name}, by window")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.25)

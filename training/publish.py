@@ -4,7 +4,6 @@ import contextlib
 import json
 import platform
 import shutil
-from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -37,7 +36,7 @@ from training.datasets import Dataset, Examples
 from training.encoding import EncodedExamples, encode, score_texts
 from training.evaluate import Evaluation, confusion, evaluate, fit_temperature, fit_threshold
 from training.recipes import Recipe
-from training.run import Epoch
+from training.run import Trained
 
 AGREEMENT = 1e-5
 """How far the probabilities of the compiled model may be from those of Keras."""
@@ -49,15 +48,7 @@ class PublishError(SentopicError):
     code = "publish_failed"
 
 
-def publish(
-    model: keras.Model,
-    recipe: Recipe,
-    dataset: Dataset,
-    parts: tuple[Examples, Examples],
-    history: Sequence[Epoch],
-    seed: int,
-    out: Path,
-) -> Path:
+def publish(trained: Trained, recipe: Recipe, dataset: Dataset, parts: tuple[Examples, Examples], out: Path) -> Path:
     """Writes `out`/<task>/<model>/ in one step and returns it; an older bundle there is replaced.
 
     `parts`: the training texts and those held out, on which temperature and threshold are chosen.
@@ -67,16 +58,16 @@ def publish(
     staging = out / f".{dataset.task}-{recipe.model}.part"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
-    model.save(staging / MODEL)
+    trained.model.save(staging / MODEL)
     (staging / WORDS).write_bytes(format_words(list(dataset.words)))
 
     parsed = model_file.parse((staging / MODEL).read_bytes(), staging / MODEL)
     engine = OnnxEngine(parsed, recipe.maxlen, len(dataset.labels))
     encoder = TextEncoder(dataset.words, recipe.num_words, recipe.maxlen, recipe.windows)
     held_out = encode(encoder, parts[1])
-    _compare(model, engine, held_out)
+    _compare(trained.model, engine, held_out)
 
-    draft = _draft(recipe, dataset, parts, parsed.parameters, seed, staging)
+    draft = _draft(trained, recipe, dataset, parts, staging)
     calibrated = draft.model_copy(update={"calibration": _calibrate(draft, engine, held_out, recipe)})
     checked = evaluate(
         score_texts(engine, calibrated, held_out), held_out.labels, calibrated.calibration.uncertain_below
@@ -85,9 +76,9 @@ def publish(
     measured = calibrated.model_copy(update={"metrics": _headline(checked, tested, recipe)})
 
     report = {"held_out": checked.to_json(), "test": {k: v.to_json() for k, v in tested.items()}, **details}
-    report["history"] = [asdict(epoch) for epoch in history]
+    report["history"] = [asdict(epoch) for epoch in trained.history]
     (staging / "metrics.json").write_text(json.dumps(report, indent=1) + "\n")
-    plots.draw_curves(history, staging / "learning_curves.png")
+    plots.draw_curves(trained.history, trained.epoch, staging / "learning_curves.png")
     plots.draw_confusion(details["confusion"], list(dataset.labels), staging / "confusion.png")
     text = card.write(measured, network.describe(recipe.network), tested, details["per_label"], dataset)
     (staging / "CARD.md").write_text(text, encoding="utf-8")
@@ -97,7 +88,7 @@ def publish(
 
 
 def _draft(
-    recipe: Recipe, dataset: Dataset, parts: tuple[Examples, Examples], parameters: int, seed: int, staging: Path
+    trained: Trained, recipe: Recipe, dataset: Dataset, parts: tuple[Examples, Examples], staging: Path
 ) -> Manifest:
     """The manifest before anything was measured: temperature 1, golden scores 0."""
     return Manifest(
@@ -105,10 +96,10 @@ def _draft(
         model=recipe.model,
         labels=_labels(dataset, parts[0]),
         text=TextSpec(num_words=recipe.num_words, maxlen=recipe.maxlen, windows=recipe.windows),
-        recipe={**recipe.to_json(), "name": recipe.id, "seed": seed},
+        recipe={**recipe.to_json(), "name": recipe.id, "seed": trained.seed, "epoch": trained.epoch},
         data=_describe(dataset, parts, recipe),
         metrics={},
-        parameters=parameters,
+        parameters=trained.model.count_params(),
         calibration=Calibration(temperature=1, uncertain_below=0),
         versions=_versions(),
         files={name: seal(staging / name) for name in (MODEL, WORDS)},

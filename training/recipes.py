@@ -11,7 +11,18 @@ from app.errors import DataError
 from app.text import INDEX_FROM, Windows
 from training import network
 from training.datasets import Holdout
-from training.network import Dropout, Embedding, Recurrent, SpatialDropout, Summary
+from training.network import Convolution, Dropout, Embedding, MaxPooling, Recurrent, SpatialDropout, Summary
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """Figures that others report for the same system, each on the same test part; `note` says what to know of them."""
+
+    loss: float | None = None
+    accuracy: float | None = None
+    parameters: tuple[int, ...] = ()
+    """Of the layers that the source counts, from the ids up."""
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +49,15 @@ class Recipe:
     """Gradients are scaled down to this length, each weight's alone."""
     batch: int = 128
     epochs: int = 20
-    patience: int = 3
-    """Epochs without a better validation loss before it stops."""
+    patience: int | None = 3
+    """Epochs without a better held-out loss before it stops; None: it never does."""
+    keep: Literal["best", "last"] = "best"
+    """Which epoch is published: the one with the least held-out loss, or the last."""
     holdout: Holdout = "tutorial"
     answer_accuracy: float = 0.97
     """Answers less sure than those that are right this often on the held-out texts are `uncertain`."""
+    published: Published | None = None
+    """What the tutorial that the recipe reproduces reports."""
 
     @property
     def id(self) -> str:
@@ -54,7 +69,10 @@ class Recipe:
         return next(layer.size for layer in self.network if isinstance(layer, Embedding))
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "network": network.to_json(self.network)}
+        """Every hyperparameter. What others report is none."""
+        values = {**asdict(self), "network": network.to_json(self.network)}
+        del values["published"]
+        return values
 
 
 _SERVED: dict[str, Any] = {"vectors": "svd", "gradient_norm": 1.0}
@@ -62,6 +80,10 @@ _SENTIMENT: dict[str, Any] = {**_SERVED, "data": "imdb"}
 _TOPIC: dict[str, Any] = {
     **_SERVED, "data": "reuters", "windows": "first", "learning_rate": 2e-3, "batch": 32, "epochs": 40, "patience": 4,
     "answer_accuracy": 0.9,
+}  # fmt: skip
+_TUTORIAL: dict[str, Any] = {
+    "data": "imdb", "num_words": 500, "windows": "last", "optimizer": "rmsprop", "learning_rate": 1e-4, "batch": 64,
+    "epochs": 100, "patience": 4,
 }  # fmt: skip
 
 _TABLE = (
@@ -103,6 +125,95 @@ _TABLE = (
         model="gru",
         network=(Embedding(128), SpatialDropout(0.2), Recurrent("gru", 128), Summary(), Dropout(0.5)),
         **_TOPIC,
+    ),
+    Recipe(
+        name="imdb-lstm",
+        model="imdb-lstm",
+        network=(Embedding(128), Recurrent("lstm", 8)),
+        published=Published(parameters=(64_000, 4_384, 9)),
+        **_TUTORIAL,
+    ),
+    Recipe(
+        name="imdb-lstm-dropout",
+        model="imdb-lstm-dropout",
+        network=(Embedding(128), Recurrent("lstm", 8, dropout=0.3)),
+        **_TUTORIAL,
+    ),
+    Recipe(
+        name="imdb-stacked-lstm",
+        model="imdb-stacked-lstm",
+        network=(Embedding(128), Recurrent("lstm", 8, dropout=0.3), Recurrent("lstm", 8, dropout=0.3)),
+        published=Published(loss=0.4205, accuracy=0.8050, parameters=(64_000, 4_384, 544, 9)),
+        **_TUTORIAL,
+    ),
+    Recipe(
+        name="imdb-gru",
+        model="imdb-gru",
+        network=(Embedding(128), Recurrent("gru", 8, dropout=0.3)),
+        published=Published(parameters=(64_000, 3_312, 9)),
+        **_TUTORIAL,
+    ),
+    Recipe(
+        name="imdb-rnn",
+        model="imdb-rnn",
+        network=(Embedding(128), Recurrent("simple_rnn", 8)),
+        published=Published(note="the plain network forgets: an LSTM does better"),
+        **_TUTORIAL,
+    ),
+    Recipe(
+        name="imdb-stacked-rnn",
+        model="imdb-stacked-rnn",
+        network=(Embedding(128), Recurrent("simple_rnn", 8), Recurrent("simple_rnn", 8)),
+        published=Published(note="the plain network forgets: an LSTM does better"),
+        **_TUTORIAL,
+    ),
+    Recipe(
+        name="imdb-recurrent-dropout",
+        model="imdb-recurrent-dropout",
+        network=(Embedding(128), Recurrent("lstm", 8, dropout=0.3, recurrent_dropout=0.3)),
+        published=Published(note="it cannot use cuDNN"),
+        **_TUTORIAL,
+    ),
+    Recipe(
+        name="imdb-lstm-500",
+        model="imdb-lstm-500",
+        data="imdb",
+        num_words=10_000,
+        maxlen=500,
+        windows="last",
+        network=(Embedding(32), Recurrent("lstm", 32)),
+        optimizer="rmsprop",
+        epochs=10,
+        patience=None,
+        keep="last",
+        holdout="last-fifth",
+        published=Published(loss=0.4142, accuracy=0.8658, parameters=(320_000, 8_320, 33)),
+    ),
+    Recipe(
+        name="imdb-cnn-lstm",
+        model="imdb-cnn-lstm",
+        data="imdb",
+        num_words=5_000,
+        windows="last",
+        network=(Embedding(100), Dropout(0.5), Convolution(64, 5), MaxPooling(4), Recurrent("lstm", 100)),
+        batch=100,
+        epochs=5,
+        patience=None,
+        keep="last",
+        published=Published(accuracy=0.85, note="Keras' own example of the kind"),
+    ),
+    Recipe(
+        name="reuters-lstm",
+        model="reuters-lstm",
+        data="reuters",
+        num_words=1_000,
+        windows="last",
+        network=(Embedding(100), Recurrent("lstm", 100)),
+        batch=100,
+        patience=None,
+        keep="last",
+        answer_accuracy=0.9,
+        published=Published(accuracy=0.71, note="what others report"),
     ),
 )
 RECIPES = {recipe.id: recipe for recipe in _TABLE}

@@ -10,7 +10,7 @@ import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
 
@@ -27,6 +27,16 @@ class Epoch:
     val_loss: float
     val_accuracy: float
     seconds: float
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run ends with: the model of `epoch`, without its optimizer, and how it came about."""
+
+    model: keras.Model
+    epoch: int
+    history: tuple[Epoch, ...]
+    seed: int
 
 
 class Run:
@@ -85,8 +95,10 @@ class Run:
         """With its optimizer, so that training goes on as if it had never stopped."""
         return _load(self._model(self.history[-1].epoch))
 
-    def load_best(self) -> keras.Model:
-        return _load(self._model(self.best.epoch), compile=False)
+    def load_trained(self, keep: Literal["best", "last"]) -> Trained:
+        epoch = (self.best if keep == "best" else self.history[-1]).epoch
+        model = _load(self._model(epoch), compile=False)
+        return Trained(model, epoch, tuple(self.history), self._settings["seed"])
 
     def _model(self, epoch: int) -> Path:
         return self._folder / f"epoch-{epoch:04}.keras"

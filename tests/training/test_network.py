@@ -1,9 +1,20 @@
 """A network as values, and the Keras model that they become."""
 
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
 
 pytest.importorskip("keras")
 
+from app.bundle import read_bundle
+from app.engines.open import open_engine
+from training.datasets import Dataset, Examples
+from training.datasets.imdb import LABELS as SENTIMENTS
+from training.datasets.reuters import LABELS as TOPICS
+from training.fit import fit
 from training.models import build
 from training.network import (
     Convolution,
@@ -14,10 +25,11 @@ from training.network import (
     Recurrent,
     SpatialDropout,
     Summary,
+    count_parameters,
     describe,
     to_json,
 )
-from training.recipes import Recipe
+from training.recipes import RECIPES, Recipe
 
 
 def recipe(*layers: Layer) -> Recipe:
@@ -64,3 +76,66 @@ def test_description_names_what_learns() -> None:
 def test_dropouts_of_a_recurrent_layer_reach_keras() -> None:
     layer = build(recipe(Embedding(4), Recurrent("lstm", 5, dropout=0.2, recurrent_dropout=0.3)), 2).get_layer("lstm_1")
     assert (layer.dropout, layer.recurrent_dropout) == (0.2, 0.3)
+
+
+def labels_of(recipe: Recipe) -> dict[str, str]:
+    return SENTIMENTS if recipe.data == "imdb" else TOPICS
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=lambda recipe: recipe.id)
+def test_parameters_are_counted_as_keras_counts_them(recipe: Recipe) -> None:
+    labels = len(labels_of(recipe))
+    counted = [count for _, count in count_parameters(recipe.network, recipe.num_words, labels)]
+    model = build(recipe, labels)
+    assert counted == [layer.count_params() for layer in model.layers if layer.count_params()]
+    assert sum(counted) == model.count_params()
+    if recipe.published and recipe.published.parameters:
+        assert tuple(counted) == recipe.published.parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "parameters"),
+    [
+        ("imdb-lstm.v1", "LSTM 8", [4_384]),
+        ("imdb-stacked-lstm.v1", "LSTM 8", [4_384, 544]),
+        ("imdb-gru.v1", "GRU 8", [3_312]),
+        ("imdb-lstm-500.v1", "LSTM 32", [8_320]),
+    ],
+)
+def test_recurrent_layers_have_the_published_parameters(name: str, layer: str, parameters: list[int]) -> None:
+    counted = count_parameters(RECIPES[name].network, RECIPES[name].num_words, 2)
+    assert [count for found, count in counted if found == layer] == parameters
+
+
+def test_whole_model_of_imdb_lstm_500_has_the_published_parameters() -> None:
+    recipe = RECIPES["imdb-lstm-500.v1"]
+    assert sum(count for _, count in count_parameters(recipe.network, recipe.num_words, 2)) == 328_353
+
+
+def slice_for(recipe: Recipe) -> Dataset:
+    """Texts of the recipe's labels, few and short, over more words than it admits."""
+    generator, names = np.random.default_rng(4), labels_of(recipe)
+    words = [f"w{place}" for place in range(recipe.num_words + 50)]
+
+    def draw(count: int) -> Examples:
+        ranks = generator.zipf(1.3, (count, 30)) % len(words)
+        labels = np.arange(count) % len(names)
+        return Examples([" ".join(words[rank] for rank in row) for row in ranks], labels)
+
+    texts = tuple(draw(3).texts)
+    return Dataset(recipe.data, "slice", names, words, draw(5 * len(names) + 10), draw(20), texts)
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=lambda recipe: recipe.id)
+def test_recipe_trains_on_a_slice_and_reloads_to_the_same_in_both_engines(recipe: Recipe, tmp_path: Path) -> None:
+    dataset = slice_for(recipe)
+    lines: list[str] = []
+    directory = fit(dataclasses.replace(recipe, epochs=1), dataset, tmp_path, say=lines.append)
+    bundle = read_bundle(directory)
+    assert bundle.manifest.recipe["name"] == recipe.id
+    encoder = bundle.encoder()
+    ids = np.concatenate([encoder.encode(text).windows for text in dataset.test.texts])
+    answers: list[Any] = [open_engine(bundle, engine).predict(ids) for engine in ("onnx", "keras")]
+    np.testing.assert_allclose(*answers, rtol=0, atol=1e-5)
+    warned = [line for line in lines if "cuDNN" in line]
+    assert bool(warned) == (recipe.name == "imdb-recurrent-dropout")

@@ -16,7 +16,7 @@ from app.engines.open import open_engine
 from training import publish as module
 from training.datasets import hold_out
 from training.publish import PublishError, publish
-from training.run import Epoch
+from training.run import Epoch, Trained
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,8 @@ def publish_again(whole_run: Path, tiny: Any) -> Any:
     history = [Epoch(**epoch, seconds=1.0) for epoch in tiny.history(whole_run)]
 
     def run(out: Path, seed: int = 2) -> Path:
-        return publish(model, tiny.recipe(), dataset, hold_out(dataset.train, "tutorial"), history, seed, out)
+        trained = Trained(model, 1, tuple(history), seed)
+        return publish(trained, tiny.recipe(), dataset, hold_out(dataset.train, "tutorial"), out)
 
     return run
 
@@ -61,7 +62,7 @@ def test_bundle_says_what_it_is_made_of(bundle: Bundle, tiny: Any) -> None:
     assert [label.share for label in manifest.labels] == [pytest.approx(34 / 67), pytest.approx(33 / 67)]
     assert manifest.data["sha256"] == dataset.sha256
     assert (manifest.data["training"], manifest.data["held_out"], manifest.data["test"]) == (67, 17, 36)
-    assert manifest.recipe == {**tiny.recipe().to_json(), "name": "sentiment-gru.v1", "seed": 1}
+    assert manifest.recipe == {**tiny.recipe().to_json(), "name": "sentiment-gru.v1", "seed": 1, "epoch": 3}
     assert (manifest.text.num_words, manifest.text.maxlen, manifest.text.windows) == (40, 10, "cover")
     assert bundle.words == tuple(dataset.words)
     assert {"python", "keras", "tensorflow", "numpy", "onnxruntime"} <= manifest.versions.keys()
