@@ -6,12 +6,15 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app import __version__
 from app.errors import SentopicError, SettingsError
+
+if TYPE_CHECKING:
+    from app.classifier import Catalog
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(options: argparse.Namespace) -> int:
     from app.settings import load_settings
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # nothing is in flight while bundles are loaded
+    _on_stop(lambda *_: sys.exit(0))  # nothing is in flight yet
     names = ("host", "port", "workers", "artifacts", "bundle", "engine")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     settings = load_settings(**given)
@@ -57,27 +60,34 @@ def _serve(options: argparse.Namespace) -> int:
     from app.main import create_app
 
     app = create_app(settings)
-    host, port = listener.getsockname()[:2]
-    catalog = app.state.catalog
-    models = [classifier for models in catalog.tasks.values() for classifier in models.values()]
-    bundles = ", ".join(f"{classifier.manifest.task}/{classifier.manifest.model}" for classifier in models)
-    where = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    print(
-        f"Sentopic {__version__} on {where} - engine {models[0].engine.name} - {bundles} - no keys asked for",
-        flush=True,
-    )
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)  # uvicorn drains, then raises the signal anew: the end is a clean one
+    print(_first_line(app.state.catalog, listener), flush=True)
     common: dict[str, Any] = {"log_level": "warning", "access_log": False, "server_header": False, "http": "httptools"}
     if settings.workers == 1:
-        uvicorn.Server(uvicorn.Config(app, **common)).run(sockets=[listener])
+        server = uvicorn.Server(uvicorn.Config(app, **common))
+        # Before uvicorn's own handlers stand, and again when it has drained and raises the signal anew.
+        _on_stop(lambda *_: setattr(server, "should_exit", True))
+        server.run(sockets=[listener])
         return 0
+    del app  # it has shown that the workers' will start
     for name, value in given.items():  # the workers read what was given here
         os.environ[f"SENTOPIC_{name.upper()}"] = _as_setting(value)
     config = uvicorn.Config("app.main:create_app", factory=True, workers=settings.workers, **common)
     Multiprocess(config, [listener]).run()
     return 0
+
+
+def _on_stop(do: Callable[..., object]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, do)
+
+
+def _first_line(catalog: "Catalog", listener: socket.socket) -> str:
+    """Where it listens, with which engine and bundles, and whether keys are asked for."""
+    host, port = listener.getsockname()[:2]
+    where = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    models = [classifier for models in catalog.tasks.values() for classifier in models.values()]
+    bundles = ", ".join(f"{classifier.manifest.task}/{classifier.manifest.model}" for classifier in models)
+    return f"Sentopic {__version__} on {where} - engine {models[0].engine.name} - {bundles} - no keys asked for"
 
 
 def _as_setting(value: object) -> str:

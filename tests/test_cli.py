@@ -92,6 +92,17 @@ def test_signal_answers_what_is_in_flight_and_ends_with_0(number: signal.Signals
         assert len(answers[0].json()["results"]) == 20
 
 
+def test_stop_right_after_the_first_line_is_not_lost() -> None:
+    """A regression: the signal fell between the line and the handlers of the server, and was swallowed."""
+    for workers in ("1", "2"):
+        for pause in (0, 0.01, 0.03):
+            options = ("--port", "0", "--workers", workers, "--bundle", SHIPPED / "topic" / "gru")
+            with serving(*options) as (process, _):
+                time.sleep(pause)
+                process.terminate()
+                assert process.wait(20) == 0
+
+
 def test_several_workers_answer_and_end_together() -> None:
     with serving("--port", "0", "--workers", "2", "--bundle", SHIPPED / "sentiment" / "gru") as (process, line):
         url, deadline = address(line), time.monotonic() + 30
