@@ -5,12 +5,13 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from app.engines.quiet import native_stderr_muted
 from app.errors import DataError, SentopicError
-from training import network, recipes
+from training import recipes
+from training.recipes import Exercise
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -51,6 +52,16 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--quiet", action="store_true", help="say nothing but errors")
     fit.set_defaults(run=_fit)
 
+    following = commands.add_parser("next-number", help="ask the model of `fit next-number` what follows three numbers")
+    following.add_argument("numbers", type=float, nargs=3, metavar="N")
+    following.add_argument("--out", type=Path, default=Path("artifacts"), metavar="DIR", help="as given to fit")
+    following.set_defaults(run=_next_number)
+
+    show = commands.add_parser("show", help="a recipe's layers: shapes and parameters")
+    show.add_argument("recipe", metavar="RECIPE")
+    show.add_argument("--picture", type=Path, metavar="FILE", help="draw them as well (.png)")
+    show.set_defaults(run=_show)
+
     listing = commands.add_parser("recipes", help="what can be trained")
     listing.add_argument("--json", action="store_true", help="for programs")
     listing.set_defaults(run=_recipes)
@@ -58,7 +69,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _fit(options: argparse.Namespace) -> int:
+    def say(line: str) -> None:
+        if not options.quiet:
+            print(line, flush=True)
+
     recipe = recipes.find(options.recipe)
+    if isinstance(recipe, Exercise):
+        return _exercise(recipe, options, say)
     if options.epochs:
         recipe = dataclasses.replace(recipe, epochs=options.epochs)
     if options.data is not None and not options.data.is_dir():
@@ -70,10 +87,6 @@ def _fit(options: argparse.Namespace) -> int:
         from training.datasets import LOADERS
         from training.fit import fit
 
-    def say(line: str) -> None:
-        if not options.quiet:
-            print(line, flush=True)
-
     dataset = LOADERS[recipe.data](options.data, options.source)
     if options.limit:
         dataset = dataset.limited(options.limit)
@@ -84,13 +97,50 @@ def _fit(options: argparse.Namespace) -> int:
     return 0
 
 
+def _exercise(exercise: Exercise, options: argparse.Namespace, say: Callable[[str], None]) -> int:
+    with native_stderr_muted():
+        from training import exercises
+
+    say(f"{exercise.name}: {exercise.what}")
+    if exercise.name == "lstm-shapes":
+        shapes = exercises.check_shapes(options.seed)
+        say(f"output {shapes.output}; parameters {shapes.sequential} (Sequential), {shapes.functional} (functional)")
+    else:
+        directory = options.out / exercise.name
+        learned = exercises.fit_next_number(directory, options.seed, options.epochs or 100)
+        counts = ", ".join(map(str, learned.parameters))
+        say(f"{sum(learned.parameters)} parameters ({counts}); mean squared error {learned.loss:.4f}")
+        say(f"after 7, 8, 9 comes {learned.answer:.2f} (10 is right); the model is in {directory}")
+    say(f"published: {exercise.published}")
+    return 0
+
+
+def _next_number(options: argparse.Namespace) -> int:
+    with native_stderr_muted():
+        from training import exercises
+
+    print(f"{exercises.predict_next_number(options.out / 'next-number', options.numbers):.4f}")
+    return 0
+
+
 def _recipes(options: argparse.Namespace) -> int:
-    if options.json:
-        print(json.dumps({name: recipe.to_json() for name, recipe in recipes.RECIPES.items()}, indent=1))
-        return 0
-    for name, recipe in recipes.RECIPES.items():
-        print(f"{name:22} {recipe.data:8} {network.describe(recipe.network)}; reads {recipe.windows}, "
-              f"{recipe.num_words:,} words, up to {recipe.epochs} epochs")  # fmt: skip
+    from training import listing
+
+    print(json.dumps(listing.describe_all(), indent=1) if options.json else listing.table())
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    recipe = recipes.find_text_recipe(options.recipe)
+    with native_stderr_muted():
+        from training import listing, models, plots
+
+    model = models.build(recipe, listing.LABELS[recipe.data])
+    model.summary(line_length=78)
+    if options.picture:
+        layers = [(layer.name, layer.output.shape, layer.count_params()) for layer in model.layers]
+        plots.draw_network(f"{recipe.id}: {model.count_params():,} parameters", layers, options.picture)
+        print(f"picture: {options.picture}")
     return 0
 
 

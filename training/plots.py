@@ -58,6 +58,28 @@ def draw_confusion(counts: Sequence[Sequence[int]], names: Sequence[str], path: 
     _save(figure, path)
 
 
+def draw_network(title: str, layers: Sequence[tuple[str, tuple[int | None, ...], int]], path: Path) -> None:
+    """A box a layer, from the ids up to the answer: its name, what it hands on, and its parameters."""
+    figure, axes = plt.subplots(figsize=(5.4, 0.8 * len(layers) + 0.7), layout="constrained")
+    axes.set(xlim=(0, 1), ylim=(-0.6, len(layers) - 0.3))
+    axes.axis("off")
+    axes.set_title(title, fontsize=11)
+    for place, (name, shape, parameters) in enumerate(layers):
+        shade = "#dcebfb" if parameters else "#f2f3f5"
+        axes.add_patch(
+            plt.Rectangle((0.04, place - 0.3), 0.92, 0.6, facecolor=shade, edgecolor=TRAINING, linewidth=0.8)
+        )
+        sizes = " x ".join("batch" if size is None else str(size) for size in shape)
+        axes.text(0.08, place, name, va="center", fontsize=9, weight="bold")
+        axes.text(0.62, place, sizes, va="center", ha="center", fontsize=8.5)
+        axes.text(0.93, place, f"{parameters:,}" if parameters else "", va="center", ha="right", fontsize=8.5)
+        if place:
+            axes.annotate(
+                "", (0.5, place - 0.3), (0.5, place - 0.7), arrowprops={"arrowstyle": "->", "color": TRAINING}
+            )
+    _save(figure, path)
+
+
 def _save(figure: Figure, path: Path) -> None:
     figure.savefig(path, dpi=110, metadata={"Software": None})  # no version in it: the same run, the same bytes
     plt.close(figure)

@@ -219,16 +219,52 @@ _TABLE = (
 RECIPES = {recipe.id: recipe for recipe in _TABLE}
 
 
-def find(name: str) -> Recipe:
-    """By name (its newest version) or by name and version, as in `topic-gru.v1`."""
+@dataclass(frozen=True)
+class Exercise:
+    """A system of the tutorials that reads no text and becomes no bundle (`training.exercises`)."""
+
+    name: str
+    what: str
+    published: str
+
+
+EXERCISES = {
+    exercise.name: exercise
+    for exercise in (
+        Exercise(
+            "next-number",
+            "three numbers to the next: LSTM 10 (relu), dense 10, dense 1; Adam, squared error, 100 epochs, batch 1",
+            "601 parameters (480, 110, 11); 9.25 for 7, 8, 9",
+        ),
+        Exercise(
+            "lstm-shapes",
+            "LSTM 4 on random (32, 10, 8); LSTM 3 on (4, 8) as Sequential and as functional model",
+            "output (32, 4); 144 parameters both ways",
+        ),
+    )
+}
+
+
+def find(name: str) -> Recipe | Exercise:
+    """By name (its newest version) or by name and version, as in `topic-gru.v1`; raises DataError with near names."""
+    if name in EXERCISES:
+        return EXERCISES[name]
     if name in RECIPES:
         return RECIPES[name]
     versions = [recipe for recipe in _TABLE if recipe.name == name]
     if versions:
         return max(versions, key=lambda recipe: recipe.version)
-    names = list(dict.fromkeys(recipe.name for recipe in _TABLE))
+    names = [*dict.fromkeys(recipe.name for recipe in _TABLE), *EXERCISES]
     near = difflib.get_close_matches(name, names, n=3) or names
     raise DataError(f"There is no recipe {name!r}. Near it: {', '.join(near)}.")
+
+
+def find_text_recipe(name: str) -> Recipe:
+    """As `find`, for what only a recipe that reads text can do."""
+    recipe = find(name)
+    if isinstance(recipe, Exercise):
+        raise DataError(f"{name} reads no text and becomes no bundle")
+    return recipe
 
 
 def check(recipe: Recipe) -> None:

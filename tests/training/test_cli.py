@@ -14,10 +14,13 @@ from training import cli, datasets, recipes
 
 def test_recipes_are_listed_for_people_and_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["recipes"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == list(recipes.RECIPES)
+    _, *lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == [*recipes.RECIPES, *recipes.EXERCISES]
     assert cli.main(["recipes", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {name: r.to_json() for name, r in recipes.RECIPES.items()}
+    described = {entry["recipe"]: entry for entry in json.loads(capsys.readouterr().out)}
+    assert {name: described[name]["settings"] for name in recipes.RECIPES} == {
+        name: recipe.to_json() for name, recipe in recipes.RECIPES.items()
+    }
 
 
 def test_command_runs_as_a_program_and_lists_without_loading_keras() -> None:
@@ -133,3 +136,42 @@ def test_fit_publishes_a_bundle(layouts: Any, tmp_path: Path, capsys: pytest.Cap
 
     assert cli.main([*command, "--resume", "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
+
+
+def test_recipes_are_listed_with_their_parameters_and_published_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["recipes"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert "LSTM 8 (4,384), LSTM 8 (544)" in lines["imdb-stacked-lstm.v1"]
+    assert "0.8050" in lines["imdb-stacked-lstm.v1"]
+    assert "328,353" in lines["imdb-lstm-500.v1"]
+    assert "601 parameters" in lines["next-number"]
+    assert cli.main(["recipes", "--json"]) == 0
+    described = {entry["recipe"]: entry for entry in json.loads(capsys.readouterr().out)}
+    assert described["imdb-gru.v1"]["layers"][1] == {"layer": "GRU 8", "parameters": 3_312}
+    assert described["reuters-lstm.v1"]["published"]["accuracy"] == 0.71
+
+
+def test_recipe_is_shown_in_words_and_as_a_picture(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    pytest.importorskip("keras")
+    assert cli.main(["show", "imdb-cnn-lstm", "--picture", str(tmp_path / "layers.png")]) == 0
+    assert "598,165" in capsys.readouterr().out
+    assert (tmp_path / "layers.png").read_bytes().startswith(b"\x89PNG")
+    assert cli.main(["show", "next-number"]) == 1
+    assert "reads no text" in capsys.readouterr().err
+
+
+def test_numbers_go_on_and_shapes_are_what_the_tutorial_says(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    pytest.importorskip("keras")
+    command = ["fit", "next-number", "--epochs", "2", "--out", str(tmp_path)]
+    assert cli.main(command) == 0
+    printed = capsys.readouterr().out
+    assert "601 parameters (480, 110, 11)" in printed
+    learned = json.loads((tmp_path / "next-number" / "result.json").read_text())
+    assert cli.main(["next-number", "7", "8", "9", "--out", str(tmp_path)]) == 0
+    assert float(capsys.readouterr().out) == pytest.approx(learned["answer"], abs=1e-3)
+    assert cli.main(["fit", "lstm-shapes"]) == 0
+    assert "output (32, 4); parameters 144 (Sequential), 144 (functional)" in capsys.readouterr().out
+    assert cli.main(["next-number", "1", "2", "3", "--out", str(tmp_path / "none")]) == 1
+    assert "sentopic-train fit next-number" in capsys.readouterr().err

@@ -46,7 +46,7 @@ def test_recipe_is_json_and_can_be_trained(recipe: recipes.Recipe) -> None:
     described = json.loads(json.dumps(recipe.to_json()))
     assert described == recipe.to_json()
     layers = tuple(getattr(network, layer.pop("layer"))(**layer) for layer in described["network"])
-    assert recipes.Recipe(**{**described, "network": layers}) == recipe
+    assert recipes.Recipe(**{**described, "network": layers}) == dataclasses.replace(recipe, published=None)
     assert recipe.data in LOADERS
     recipes.check(recipe)
 

@@ -1,0 +1,67 @@
+"""What can be trained, as tables and as values: data, layers with their parameters, published and measured figures."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from training import network
+from training.datasets import imdb, reuters
+from training.recipes import EXERCISES, RECIPES, Recipe
+
+MEASURED: Final = Path(__file__).with_name("measured.json")
+"""What `sentopic-train compare` measured last: recipe id -> figures over seeds."""
+
+LABELS: Final = {"imdb": len(imdb.LABELS), "reuters": len(reuters.LABELS)}
+
+
+def describe_all() -> list[dict[str, Any]]:
+    measured = json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.exists() else {}
+    texts = [describe(recipe, measured.get(recipe.id)) for recipe in RECIPES.values()]
+    others = [
+        {"recipe": exercise.name, "network": exercise.what, "published": exercise.published}
+        for exercise in EXERCISES.values()
+    ]
+    return [*texts, *others]
+
+
+def describe(recipe: Recipe, measured: dict[str, float] | None) -> dict[str, Any]:
+    layers = network.count_parameters(recipe.network, recipe.num_words, LABELS[recipe.data])
+    published = recipe.published
+    return {
+        "recipe": recipe.id,
+        "data": recipe.data,
+        "reads": f"{recipe.windows} {recipe.maxlen} of {recipe.num_words:,} words",
+        "network": network.describe(recipe.network),
+        "layers": [{"layer": name, "parameters": count} for name, count in layers],
+        "parameters": sum(count for _, count in layers),
+        "published": {"loss": published.loss, "accuracy": published.accuracy, "note": published.note}
+        if published
+        else None,
+        "measured": measured,
+        "settings": recipe.to_json(),
+    }
+
+
+def table() -> str:
+    """One recipe a line, its layers' parameters behind it."""
+    lines = [f"{'recipe':27}{'data':9}{'parameters':>12}  {'published':11}{'measured':18}layers"]
+    for entry in describe_all():
+        if "layers" not in entry:
+            lines.append(f"{entry['recipe']:27}{'-':9}{'':>12}  {entry['published']}: {entry['network']}")
+            continue
+        layers = ", ".join(f"{layer['layer']} ({layer['parameters']:,})" for layer in entry["layers"])
+        lines.append(
+            f"{entry['recipe']:27}{entry['data']:9}{entry['parameters']:>12,}  "
+            f"{_published(entry):11}{_measured(entry):18}{layers}"
+        )
+    return "\n".join(lines)
+
+
+def _published(entry: dict[str, Any]) -> str:
+    accuracy = (entry["published"] or {}).get("accuracy")
+    return f"{accuracy:.4f}" if accuracy else "-"
+
+
+def _measured(entry: dict[str, Any]) -> str:
+    found = entry["measured"]
+    return f"{found['accuracy']:.4f} ± {found['accuracy_spread']:.4f}" if found else "-"
