@@ -8,7 +8,7 @@ UV := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 DATA ?= $(or $(SENTOPIC_DATA),$(wildcard ../shared/data))
 
-.PHONY: serve test test-slow lint format types train bench browser container lock clean help
+.PHONY: environment serve test test-slow lint format types train bench browser container lock clean help
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -36,6 +36,8 @@ format: $(VENV)/dev.stamp  ## mends what lint can mend
 
 types: $(VENV)/dev.stamp  ## strict types
 	$(BIN)/mypy
+
+environment: $(VENV)/dev.stamp  ## everything that training and tests need, in .venv
 
 train: $(VENV)/dev.stamp  ## the shipped bundles anew, into artifacts/ (40 minutes on two cores)
 	for recipe in sentiment-lstm sentiment-gru topic-lstm topic-gru; do \

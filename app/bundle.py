@@ -4,6 +4,7 @@ artifacts/<task>/<model>/: bundle.json, model.keras, words.txt, metrics.json, pl
 """
 
 import hashlib
+import json
 import os
 import stat
 from dataclasses import dataclass
@@ -88,6 +89,8 @@ class Manifest(_Sealed):
     versions: dict[str, str]
     files: dict[FileName, Seal]
     golden: Annotated[list[Golden], Field(min_length=3, max_length=20)]
+    sha256: str = ""
+    """Of all the rest: see `digest`."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Manifest":
@@ -98,6 +101,11 @@ class Manifest(_Sealed):
         if missing := {MODEL, WORDS} - self.files.keys():
             raise ValueError(f"{missing.pop()} is not sealed")
         return self
+
+    def digest(self) -> str:
+        """SHA-256 of everything here but `sha256`, as JSON with sorted keys and no spaces."""
+        content = self.model_dump(mode="json", exclude={"sha256"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def scores(self, probabilities: Probabilities) -> NDArray[np.float64]:
         """One text's calibrated scores (labels,) from its windows' probabilities (windows, labels).
@@ -135,24 +143,32 @@ def read_bundle(directory: Path) -> Bundle:
         fault = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(step) for step in fault["loc"])
         raise BundleError(path, f"{where}: {fault['msg']}" if where else fault["msg"]) from None
+    if manifest.sha256 != manifest.digest():
+        raise BundleError(path, "it is not as it was sealed (its own SHA-256 differs)")
     contents = {name: _open_sealed(directory / name, seal) for name, seal in manifest.files.items()}
-    if extra := {entry.name for entry in directory.iterdir()} - manifest.files.keys() - {MANIFEST}:
+    visible = {entry.name for entry in directory.iterdir() if not entry.name.startswith(".")}
+    if extra := visible - manifest.files.keys() - {MANIFEST}:
         raise BundleError(directory / min(extra), "it is not sealed in bundle.json")
-    return Bundle(
-        directory=directory,
-        manifest=manifest,
-        model=model_file.parse(contents[MODEL], directory / MODEL),
-        model_bytes=contents[MODEL],
-        words=_parse_words(contents[WORDS], directory / WORDS),
-    )
+    model = model_file.parse(contents[MODEL], directory / MODEL)
+    if model.vocabulary < manifest.text.num_words:
+        raise BundleError(model.path, f"it knows {model.vocabulary} ids, the text contract {manifest.text.num_words}")
+    words = _parse_words(contents[WORDS], directory / WORDS)
+    return Bundle(directory, manifest, model, contents[MODEL], words)
 
 
 def find_bundles(root: Path) -> list[Path]:
-    """The directories <task>/<model>/ below `root` that hold a bundle, in order of their names."""
-    found = sorted(path.parent for path in root.glob(f"*/*/{MANIFEST}"))
+    """Every directory <task>/<model>/ below `root`, in order of their names; each must be a bundle when it is read.
+
+    Left out are hidden ones and `runs`, where training keeps its checkpoints.
+    """
+    found = [path for path in sorted(root.glob("*/*/")) if path.is_dir() and _names_a_bundle(path.relative_to(root))]
     if not found:
         raise BundleError(root, "no bundle stands there (<task>/<model>/bundle.json)")
     return found
+
+
+def _names_a_bundle(place: Path) -> bool:
+    return place.parts[0] != "runs" and not any(part.startswith(".") for part in place.parts)
 
 
 def seal(path: Path) -> Seal:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app import __version__
-from app.errors import SentopicError, SettingsError
+from app.errors import SentopicError, StartError, UsageError
 
 if TYPE_CHECKING:
     from app.classifier import Catalog
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = options.run(options)
     except SentopicError as error:
         print(f"sentopic: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, UsageError) else 1
     return status
 
 
@@ -57,7 +57,7 @@ def _serve(options: argparse.Namespace) -> int:
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
-    from app.main import create_app
+    from app.main import STARTUP_FAILURE, create_app
 
     app = create_app(settings)
     print(_first_line(app.state.catalog, listener), flush=True)
@@ -71,9 +71,10 @@ def _serve(options: argparse.Namespace) -> int:
     del app  # it has shown that the workers' will start
     for name, value in given.items():  # the workers read what was given here
         os.environ[f"SENTOPIC_{name.upper()}"] = _as_setting(value)
-    config = uvicorn.Config("app.main:create_app", factory=True, workers=settings.workers, **common)
-    Multiprocess(config, [listener]).run()
-    return 0
+    config = uvicorn.Config("app.main:create_worker_app", factory=True, workers=settings.workers, **common)
+    supervisor = Multiprocess(config, [listener])
+    supervisor.run()
+    return 1 if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes) else 0
 
 
 def _on_stop(do: Callable[..., object]) -> None:
@@ -100,7 +101,7 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        raise SettingsError(f"cannot listen on {host}:{port}: {(error.strerror or str(error)).lower()}") from error
+        raise StartError(f"cannot listen on {host}:{port}: {(error.strerror or str(error)).lower()}") from error
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
 """Every error that the domain raises. Knows no HTTP: `app.api.errors` maps these to statuses.
 
 SentopicError
-├── SettingsError             a setting that cannot be used
+├── UsageError                wrong use: a command ends with 2, not 1
+│   ├── SettingsError             a setting that cannot be used
+│   └── UnknownRecipeError        a recipe that there is not
+├── StartError                the service cannot start here
 ├── BundleError               a bundle that cannot be trusted or read
 │   └── UnsupportedLayerError     a layer that this engine does not compile
 ├── DataError                 a data set that is missing, broken or does not fit
@@ -29,8 +32,20 @@ class SentopicError(Exception):
     code: ClassVar[str] = "internal"
 
 
-class SettingsError(SentopicError):
+class UsageError(SentopicError):
+    code = "usage"
+
+
+class SettingsError(UsageError):
     code = "settings_invalid"
+
+
+class UnknownRecipeError(UsageError):
+    code = "unknown_recipe"
+
+
+class StartError(SentopicError):
+    code = "start_failed"
 
 
 class BundleError(SentopicError):

@@ -3,7 +3,9 @@
 import contextlib
 import ctypes
 import gc
+import sys
 from collections.abc import AsyncIterator
+from typing import Final
 
 from fastapi import FastAPI
 
@@ -13,9 +15,12 @@ from app.batcher import Batcher
 from app.bundle import find_bundles, read_bundle
 from app.classifier import Catalog, Classifier
 from app.engines.open import open_engine
-from app.errors import BundleError
+from app.errors import BundleError, SentopicError
 from app.settings import Settings, load_settings
 from app.text import TextEncoder
+
+STARTUP_FAILURE: Final = 3
+"""The exit status by which uvicorn's supervisor knows that a new worker would fail likewise."""
 
 _ABOUT = (
     "Text classification by small recurrent networks. Scores are calibrated, and an answer that cannot be relied on "
@@ -47,6 +52,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
+def create_worker_app() -> FastAPI:
+    """As `create_app`, for one of several processes: a failure is one line, and an exit that ends the others too."""
+    try:
+        return create_app()
+    except SentopicError as error:
+        sys.stderr.write(f"sentopic: {error}\n")
+        sys.exit(STARTUP_FAILURE)
+
+
 def load_catalog(settings: Settings) -> Catalog:
     """Every bundle that the settings name, running. Models with one vocabulary share one encoder."""
     encoders: dict[str, TextEncoder] = {}
@@ -55,7 +69,9 @@ def load_catalog(settings: Settings) -> Catalog:
         bundle = read_bundle(directory)
         manifest = bundle.manifest
         key = f"{manifest.files['words.txt'].sha256} {manifest.text.model_dump_json()}"
-        encoder = encoders.setdefault(key, encoders.get(key) or bundle.encoder())
+        if key not in encoders:
+            encoders[key] = bundle.encoder()
+        encoder = encoders[key]
         if (manifest.task, manifest.model) in found:
             raise BundleError(directory, f"there is another bundle of {manifest.task}/{manifest.model}")
         engine = open_engine(bundle, settings.engine, encoder)

@@ -25,6 +25,7 @@ MAX_NODES: Final = 1_000
 
 _MEMBERS: Final = {"metadata.json", "config.json", "model.weights.h5"}
 _MODULES: Final = ("keras", "keras.layers", "keras.initializers", "keras.regularizers", "keras.constraints")
+_MODEL_MODULES: Final = ("keras", "keras.src.models.functional", "keras.src.models.sequential")
 TRUSTED: Final = frozenset(
     "InputLayer Embedding SimpleRNN LSTM GRU Bidirectional Conv1D MaxPooling1D AveragePooling1D "
     "GlobalMaxPooling1D GlobalAveragePooling1D Concatenate Dropout SpatialDropout1D GaussianDropout "
@@ -59,6 +60,12 @@ class ModelFile:
     def parameters(self) -> int:
         return sum(array.size for layer in self.layers for array in layer.weights.values())
 
+    @property
+    def vocabulary(self) -> int:
+        """Ids that every embedding has a row for."""
+        tables = [layer.weights["vars/0"] for layer in self.layers if layer.kind == "Embedding"]
+        return min((len(table) for table in tables), default=0)
+
 
 def parse(data: bytes, path: Path) -> ModelFile:
     """Raises BundleError (`path`, and why) for whatever is not a plain Keras model of trusted layers."""
@@ -88,6 +95,8 @@ def _assemble(path: Path, config: dict[str, Any], weights: h5py.File) -> ModelFi
     layers: list[Layer] = []
     arrays = _open_weights(path, weights)
     for entry in config["config"]["layers"]:
+        if entry.get("module") != "keras.layers":
+            raise BundleError(path, f"{entry['class_name']} is not a layer of Keras")
         layer_config, name = entry["config"], entry["config"]["name"]
         if config["class_name"] == "Functional":
             inputs = tuple(_inputs_of(path, entry))
@@ -107,14 +116,22 @@ def _check_classes(path: Path, node: Any) -> None:
         for item in node:
             _check_classes(path, item)
     elif isinstance(node, dict):
-        kind, module = node.get("class_name"), node.get("module")
-        if module == "keras.layers" and kind not in TRUSTED:
-            raise UnsupportedLayerError(path, f"layer {kind} is not on the list of trusted layers")
-        model = module in ("keras.src.models.functional", "keras.src.models.sequential")
-        if module is not None and not model and (module not in _MODULES or node.get("registered_name")):
-            raise BundleError(path, f"it names {module}.{kind}, which is not a part of a plain Keras model")
+        if "class_name" in node and node["class_name"] != "__keras_tensor__":
+            _check_class(path, node)
         for item in node.values():
             _check_classes(path, item)
+
+
+def _check_class(path: Path, node: dict[str, Any]) -> None:
+    kind, module = node["class_name"], node.get("module")
+    if kind in ("Sequential", "Functional") and module in _MODEL_MODULES:
+        return
+    if module not in _MODULES or node.get("registered_name"):
+        raise BundleError(path, f"it names {module}.{kind}, which is not a part of a plain Keras model")
+    if module == "keras.layers" and kind not in TRUSTED:
+        raise UnsupportedLayerError(path, f"layer {kind} is not on the list of trusted layers")
+    if module == "keras" and kind not in ("DTypePolicy",):
+        raise BundleError(path, f"it names {module}.{kind}, which is not a part of a plain Keras model")
 
 
 def _inputs_of(path: Path, entry: dict[str, Any]) -> Iterator[str]:

@@ -28,7 +28,7 @@ class Settings(BaseSettings):
         "auto", description="`onnx`, `keras`, or `auto`: `keras` where TensorFlow and a GPU are found."
     )
     max_body_bytes: int = Field(
-        1_000_000, ge=1_000, description="Largest request body: a full batch of long texts, and no more memory."
+        1_000_000, ge=1_000, description="Largest request body; a larger job goes in several batches."
     )
     max_text_chars: int = Field(
         100_000, ge=1, description="Longest text: a short novel's chapter; it costs up to 501 windows."

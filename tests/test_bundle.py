@@ -10,7 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.bundle import Calibration, Golden, Label, Manifest, Seal, TextSpec, format_words, read_bundle
+from app.bundle import (
+    Calibration,
+    Golden,
+    Label,
+    Manifest,
+    Seal,
+    TextSpec,
+    find_bundles,
+    format_words,
+    read_bundle,
+)
 from app.engines.open import open_engine
 from app.errors import BundleError
 from app.settings import SHIPPED
@@ -22,10 +32,13 @@ def bundle(tmp_path: Path) -> Path:
     return Path(shutil.copytree(SHIPPED / "topic" / "gru", tmp_path / "topic" / "gru"))
 
 
-def edit(bundle: Path, change: Callable[[dict[str, Any]], None]) -> None:
+def edit(bundle: Path, change: Callable[[dict[str, Any]], None], *, seal: bool = True) -> None:
     path = bundle / "bundle.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
+    del manifest["sha256"]
     change(manifest)
+    content = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
+    manifest["sha256"] = hashlib.sha256(content.encode()).hexdigest() if seal else "0" * 64
     path.write_text(json.dumps(manifest), encoding="utf-8")
 
 
@@ -126,6 +139,47 @@ def test_golden_text_that_is_not_reproduced_is_refused(bundle: Path) -> None:
 
     edit(bundle, spoil)
     refuse(bundle, "bundle.json", "golden text 2 is not reproduced")
+
+
+def swap_labels(manifest: dict[str, Any]) -> None:
+    one, other = manifest["labels"][0], manifest["labels"][3]
+    one["name"], other["name"] = other["name"], one["name"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        swap_labels,
+        lambda manifest: manifest.update(task="sentiment"),
+        lambda manifest: manifest["calibration"].update(uncertain_below=0),
+        lambda manifest: manifest["labels"][0].update(share=1.0),
+        lambda manifest: manifest["metrics"].update(held_out_accuracy=1.0),
+    ],
+    ids=["labels", "task", "threshold", "share", "metrics"],
+)
+def test_altered_manifest_is_refused(bundle: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    edit(bundle, change, seal=False)
+    refuse(bundle, "bundle.json", "its own SHA-256 differs")
+
+
+def test_vocabulary_larger_than_the_embedding_is_refused(bundle: Path) -> None:
+    edit(bundle, lambda manifest: manifest["text"].update(num_words=31_000))
+    refuse(bundle, "model.keras", "it knows 20000 ids, the text contract 31000")
+
+
+def test_hidden_files_of_a_file_manager_do_no_harm(bundle: Path) -> None:
+    (bundle / ".DS_Store").write_bytes(b"x")
+    assert read_bundle(bundle).manifest.task == "topic"
+
+
+def test_directory_without_its_manifest_is_not_passed_over(bundle: Path, tmp_path: Path) -> None:
+    shutil.copytree(SHIPPED / "topic" / "lstm", tmp_path / "topic" / "lstm")
+    (tmp_path / "runs" / "topic-gru.v1-1").mkdir(parents=True)
+    (tmp_path / "topic" / ".hidden").mkdir()
+    (bundle / "bundle.json").unlink()
+    found = find_bundles(tmp_path)
+    assert found == [bundle, tmp_path / "topic" / "lstm"]
+    refuse(found[0], "bundle.json", "no such file")
 
 
 def test_shuffled_vocabulary_is_caught_by_the_golden_texts(bundle: Path) -> None:

@@ -162,8 +162,21 @@ def test_no_tensorflow_is_loaded_by_a_serving_process() -> None:
         assert int(resident.group(1)) < 200 * 1024
 
 
+def test_worker_that_cannot_start_again_ends_them_all_with_1(tmp_path: Path) -> None:
+    bundle = Path(shutil.copytree(SHIPPED / "topic" / "gru", tmp_path / "gru"))
+    with serving("--port", "0", "--workers", "2", "--bundle", bundle) as (process, line):
+        with httpx.Client(timeout=30) as client:
+            assert client.get(f"{address(line)}/health/ready").status_code == 200
+        (bundle / "words.txt").write_bytes(b"other")
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        for child in children:
+            if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text():
+                os.kill(int(child), signal.SIGKILL)
+        assert process.wait(30) == 1
+
+
 def test_environment_variable_is_a_setting_of_serve() -> None:
     environment = {**os.environ, "SENTOPIC_PORT": "0", "SENTOPIC_ENGINE": "nonsense"}
     ran = subprocess.run(command(), capture_output=True, text=True, cwd=ROOT, env=environment, timeout=30, check=False)
-    assert ran.returncode == 1
+    assert ran.returncode == 2
     assert ran.stderr.startswith("sentopic: SENTOPIC_ENGINE")

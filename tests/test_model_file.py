@@ -83,6 +83,27 @@ def test_class_of_another_module_is_refused(module: str) -> None:
         model_file.parse(make(foreign), PATH)
 
 
+@pytest.mark.parametrize("kind", ["Lambda", "UnitNormalization", "Embedding"])
+def test_layer_that_does_not_say_whose_it_is_is_refused(kind: str) -> None:
+    """Keras would look an entry without `module` up among its own layers, past the list."""
+
+    def forget(model: Any) -> None:
+        model["config"]["layers"].append({"class_name": kind, "config": {"name": "x"}})
+
+    with pytest.raises(BundleError):
+        model_file.parse(make(forget), PATH)
+
+
+@pytest.mark.parametrize("module", [None, "keras", "keras.src.layers"])
+def test_layer_hidden_under_another_module_is_refused(module: str | None) -> None:
+    def hide(model: Any) -> None:
+        entry = {"module": module, "class_name": "Lambda", "config": {"name": "y"}, "registered_name": None}
+        model["config"]["layers"].append(layer("TimeDistributed", "x", layer=entry))
+
+    with pytest.raises(BundleError):
+        model_file.parse(make(hide), PATH)
+
+
 def test_registered_class_is_refused() -> None:
     def register(model: Any) -> None:
         model["config"]["layers"][1]["registered_name"] = "pack>Embedding"

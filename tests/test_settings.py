@@ -60,7 +60,7 @@ def test_bad_setting_is_named_in_one_line(
     monkeypatch.setenv(f"SENTOPIC_{name}", value)
     with pytest.raises(SettingsError):
         load_settings()
-    assert main(["serve"]) == 1
+    assert main(["serve"]) == 2
     error = capsys.readouterr().err
     assert name.lower() in error.lower()
     assert error.count("\n") == 1

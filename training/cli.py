@@ -4,14 +4,19 @@ import argparse
 import dataclasses
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.engines.quiet import native_stderr_muted
-from app.errors import DataError, SentopicError
+from app.errors import DataError, SentopicError, UsageError
 from training import recipes
 from training.recipes import Exercise
+
+if TYPE_CHECKING:
+    from training.datasets import Dataset
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -19,10 +24,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
     options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         status: int = options.run(options)
     except SentopicError as error:
         print(f"sentopic-train: {error}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+    except ModuleNotFoundError as error:
+        print(f"sentopic-train: {error.name} is not installed; training needs `make environment`", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("sentopic-train: interrupted; the same command with --resume goes on", file=sys.stderr)
@@ -39,23 +48,30 @@ def _parser() -> argparse.ArgumentParser:
 
     fit = commands.add_parser("fit", help="train a recipe and publish its bundle")
     fit.add_argument("recipe", metavar="RECIPE", help="see `sentopic-train recipes`")
-    fit.add_argument("--data", type=Path, default=_data_from_environment(), metavar="DIR",
-                     help="where the data's files are (or SENTOPIC_DATA; default: Keras' download)")  # fmt: skip
-    fit.add_argument(
-        "--source", choices=("auto", "npz", "raw"), default="auto", help="which files of DIR (default: auto)"
-    )
-    fit.add_argument("--out", type=Path, default=Path("artifacts"), metavar="DIR", help="default: artifacts")
+    _add_data_options(fit)
+    fit.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
     fit.add_argument("--seed", type=_whole, default=1, metavar="N", help="default: 1")
-    fit.add_argument("--epochs", type=_count, metavar="N", help="at most so many (default: the recipe's)")
-    fit.add_argument("--limit", type=_count, metavar="N", help="only the first N texts of each part, for trying")
     fit.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     fit.add_argument("--quiet", action="store_true", help="say nothing but errors")
     fit.set_defaults(run=_fit)
 
     following = commands.add_parser("next-number", help="ask the model of `fit next-number` what follows three numbers")
     following.add_argument("numbers", type=float, nargs=3, metavar="N")
-    following.add_argument("--out", type=Path, default=Path("artifacts"), metavar="DIR", help="as given to fit")
+    following.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="as given to fit")
     following.set_defaults(run=_next_number)
+
+    compare = commands.add_parser("compare", help="train recipes side by side, with several seeds, and write a report")
+    compare.add_argument("recipes", metavar="RECIPE", nargs="+")
+    compare.add_argument("--seeds", type=_count, default=3, metavar="K", help="seeds 1 to K of each (default: 3)")
+    _add_data_options(compare)
+    compare.add_argument(
+        "--out", type=Path, default=Path("runs"), metavar="DIR", help="models and runs (default: runs)"
+    )
+    compare.add_argument("--report", type=Path, metavar="FILE", help="the page to write (default: DIR/report.md)")
+    compare.add_argument(
+        "--no-texts", dest="texts", action="store_false", help="name the hardest texts, do not show them"
+    )
+    compare.set_defaults(run=_compare)
 
     show = commands.add_parser("show", help="a recipe's layers: shapes and parameters")
     show.add_argument("recipe", metavar="RECIPE")
@@ -66,6 +82,21 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--json", action="store_true", help="for programs")
     listing.set_defaults(run=_recipes)
     return parser
+
+
+def _add_data_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--data",
+        type=Path,
+        default=_data_from_environment(),
+        metavar="DIR",
+        help="where the data's files are (or SENTOPIC_DATA; default: Keras' download)",
+    )
+    command.add_argument(
+        "--source", choices=("auto", "npz", "raw"), default="auto", help="which files of DIR (default: auto)"
+    )
+    command.add_argument("--epochs", type=_count, metavar="N", help="at most so many (default: the recipe's)")
+    command.add_argument("--limit", type=_count, metavar="N", help="only the first N texts of each part, for trying")
 
 
 def _fit(options: argparse.Namespace) -> int:
@@ -127,6 +158,39 @@ def _recipes(options: argparse.Namespace) -> int:
     from training import listing
 
     print(json.dumps(listing.describe_all(), indent=1) if options.json else listing.table())
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    chosen = [recipes.find_text_recipe(name) for name in options.recipes]
+    if options.epochs:
+        chosen = [dataclasses.replace(recipe, epochs=options.epochs) for recipe in chosen]
+    with native_stderr_muted():
+        from training import compare, listing, report
+        from training.datasets import LOADERS
+
+    datasets: dict[str, Dataset] = {}
+
+    def load(name: str) -> "Dataset":
+        if name not in datasets:
+            dataset = LOADERS[name](options.data, options.source)
+            datasets[name] = dataset.limited(options.limit) if options.limit else dataset
+        return datasets[name]
+
+    trials: dict[str, list[compare.Trial]] = {}
+    for trial in compare.run_trials(chosen, options.seeds, load, options.out, lambda line: print(line, flush=True)):
+        print(
+            f"{trial.recipe.id} seed {trial.seed}: test loss {trial.loss:.4f}, accuracy {trial.accuracy:.4f}",
+            flush=True,
+        )
+        trials.setdefault(trial.recipe.id, []).append(trial)
+    page = options.report or options.out / "report.md"
+    names = " ".join(options.recipes)
+    command = f"sentopic-train compare {names} --seeds {options.seeds} --data DIR"
+    report.write(page, trials, datasets, command, texts=options.texts)
+    figures = {name: dataclasses.asdict(compare.summarise(found)) for name, found in trials.items()}
+    (options.out / "measured.json").write_text(json.dumps(figures, indent=1) + "\n")
+    print(f"report: {page}; figures as values: {options.out / listing.MEASURED.name}")
     return 0
 
 

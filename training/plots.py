@@ -1,10 +1,12 @@
 """The pictures in a bundle: learning curves and the confusion matrix."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
 import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score, roc_curve
 
 from training.run import Epoch
 
@@ -55,6 +57,59 @@ def draw_confusion(counts: Sequence[Sequence[int]], names: Sequence[str], path: 
         ylabel="right label",
         title=f"{table.sum():,} test texts, {table.trace() / table.sum():.1%} right",
     )
+    _save(figure, path)
+
+
+def draw_histories(histories: Mapping[str, Sequence[Sequence[Epoch]]], path: Path) -> None:
+    """A row a recipe: loss on the left, accuracy on the right; a pair of lines a seed."""
+    rows = len(histories)
+    figure, grid = plt.subplots(rows, 2, figsize=(9, 2.1 * rows + 0.5), layout="constrained", squeeze=False)
+    for row, (name, runs) in enumerate(histories.items()):
+        for axes, kind in zip(grid[row], ("loss", "accuracy"), strict=True):
+            for place, run in enumerate(runs):
+                epochs = [entry.epoch for entry in run]
+                shown = {"training (with dropout)": (kind, TRAINING), "held out": (f"val_{kind}", HELD_OUT)}
+                for label, (key, color) in shown.items():
+                    values = [getattr(entry, key) for entry in run]
+                    axes.plot(epochs, values, color=color, linewidth=1.1, label=label if not place else None)
+            axes.set_title(f"{name}: {kind}", fontsize=9)
+            axes.tick_params(labelsize=7)
+            axes.grid(alpha=0.25)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    grid[0][0].legend(frameon=False, fontsize=7)
+    for axes in grid[-1]:
+        axes.set_xlabel("epoch", fontsize=8)
+    _save(figure, path)
+
+
+def draw_roc(scores: Mapping[str, NDArray[np.float64]], labels: NDArray[np.int64], path: Path) -> None:
+    """One curve a recipe (its first seed), with the area under it; two labels."""
+    figure, axes = plt.subplots(figsize=(5.6, 5), layout="constrained")
+    for place, (name, found) in enumerate(scores.items()):
+        false, true, _ = roc_curve(labels, found[:, 1])
+        style = ("-", "--", ":")[place // 10 % 3]
+        axes.plot(false, true, style, linewidth=1.2, label=f"{name}: {roc_auc_score(labels, found[:, 1]):.4f}")
+    axes.set(
+        xlabel="share of negatives taken for positive", ylabel="share of positives found", xlim=(0, 1), ylim=(0, 1)
+    )
+    axes.legend(frameon=False, fontsize=7, title="area under the curve", title_fontsize=7)
+    axes.grid(alpha=0.25)
+    _save(figure, path)
+
+
+def draw_recalls(counts: Mapping[str, Sequence[Sequence[int]]], names: Sequence[str], path: Path) -> None:
+    """A bar a label and recipe: the share of the label's test texts that were found, labels by their number."""
+    support = np.array(next(iter(counts.values()))).sum(axis=1)
+    order = np.argsort(support, kind="stable")
+    figure, axes = plt.subplots(figsize=(7, 0.2 * len(names) + 1), layout="constrained")
+    height = 0.8 / len(counts)
+    for place, (name, table) in enumerate(counts.items()):
+        found = np.array(table).diagonal()[order] / np.maximum(1, support[order])
+        axes.barh(np.arange(len(names)) + place * height, found, height, label=name)
+    axes.set_yticks(np.arange(len(names)) + 0.4 - height / 2, [f"{names[i]} ({support[i]})" for i in order], fontsize=7)
+    axes.set(xlabel="recall", xlim=(0, 1))
+    axes.margins(y=0.01)
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
     _save(figure, path)
 
 

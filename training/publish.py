@@ -115,7 +115,8 @@ def _seal(manifest: Manifest, engine: Engine, encoder: TextEncoder, staging: Pat
             "golden": [_golden(golden.text, manifest, engine, encoder) for golden in manifest.golden],
         }
     )
-    (staging / MANIFEST).write_text(final.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    sealed = final.model_copy(update={"sha256": final.digest()})
+    (staging / MANIFEST).write_text(sealed.model_dump_json(indent=1) + "\n", encoding="utf-8")
     open_engine(read_bundle(staging), "onnx")
 
 

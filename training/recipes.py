@@ -7,7 +7,7 @@ import difflib
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from app.errors import DataError
+from app.errors import DataError, UnknownRecipeError
 from app.text import INDEX_FROM, Windows
 from training import network
 from training.datasets import Holdout
@@ -246,7 +246,7 @@ EXERCISES = {
 
 
 def find(name: str) -> Recipe | Exercise:
-    """By name (its newest version) or by name and version, as in `topic-gru.v1`; raises DataError with near names."""
+    """By name (its newest version) or name and version, as in `topic-gru.v1`; UnknownRecipeError lists near names."""
     if name in EXERCISES:
         return EXERCISES[name]
     if name in RECIPES:
@@ -256,14 +256,14 @@ def find(name: str) -> Recipe | Exercise:
         return max(versions, key=lambda recipe: recipe.version)
     names = [*dict.fromkeys(recipe.name for recipe in _TABLE), *EXERCISES]
     near = difflib.get_close_matches(name, names, n=3) or names
-    raise DataError(f"There is no recipe {name!r}. Near it: {', '.join(near)}.")
+    raise UnknownRecipeError(f"There is no recipe {name!r}. Near it: {', '.join(near)}.")
 
 
 def find_text_recipe(name: str) -> Recipe:
     """As `find`, for what only a recipe that reads text can do."""
     recipe = find(name)
     if isinstance(recipe, Exercise):
-        raise DataError(f"{name} reads no text and becomes no bundle")
+        raise UnknownRecipeError(f"{name} reads no text and becomes no bundle")
     return recipe
 
 

@@ -8,6 +8,10 @@ from pydantic import BaseModel, ValidationError
 
 from app.errors import BodyTooLargeError, InvalidRequestError, NotJsonError, UnsupportedMediaTypeError
 
+_PLAIN = {
+    "extra_forbidden": "There is a field that the schema does not have",
+    "string_pattern_mismatch": "There is nothing to read but white space",
+}
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -39,15 +43,14 @@ def _explain(error: ValidationError, body: bytes) -> NotJsonError | InvalidReque
     details = error.errors(include_url=False, include_input=False, include_context=False)
     if any(detail["type"] == "json_invalid" for detail in details) or not _is_json(body):
         return NotJsonError("The body is not valid JSON in UTF-8.")
-    return InvalidRequestError([_fault(detail) for detail in details[:20]])
+    return InvalidRequestError([describe_fault(detail) for detail in details[:20]])
 
 
-def _fault(detail: Any) -> dict[str, object]:
+def describe_fault(detail: Any) -> dict[str, object]:
     """Type, place and message. An unknown field's name is the client's own text, so it is left out."""
     unknown = detail["type"] == "extra_forbidden"
     loc = list(detail["loc"][:-1] if unknown else detail["loc"])
-    msg = "There is a field that the schema does not have" if unknown else detail["msg"]
-    return {"loc": loc, "type": detail["type"], "msg": msg}
+    return {"loc": loc, "type": detail["type"], "msg": _PLAIN.get(detail["type"], detail["msg"])}
 
 
 def _is_json(body: bytes) -> bool:

@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, ValidationError
 
 from app.api import errors, schemas
-from app.api.body import read_json
+from app.api.body import describe_fault, read_json
 from app.classifier import Catalog, Classifier
 from app.errors import BatchTooLargeError, InvalidRequestError, SentopicError
 from app.settings import Settings
@@ -88,8 +88,7 @@ def _check_item(text: Any) -> InvalidRequestError | None:
     try:
         schemas.PredictRequest(text=text)
     except ValidationError as error:
-        fault = error.errors(include_url=False, include_input=False)[0]
-        return InvalidRequestError([{"loc": ["text"], "type": fault["type"], "msg": fault["msg"]}])
+        return InvalidRequestError([describe_fault(error.errors(include_url=False, include_input=False)[0])])
     return None
 
 

@@ -32,7 +32,11 @@ class KerasEngine:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / MODEL
             path.write_bytes(bundle.model_bytes)
-            self._model = keras.saving.load_model(path, compile=False, safe_mode=True)
+            try:
+                self._model = keras.saving.load_model(path, compile=False, safe_mode=True)
+            except Exception as error:
+                reason = str(error).partition("\n")[0]
+                raise BundleError(bundle.model.path, f"Keras cannot load it ({reason})") from error
         outputs = self._model.output_shape[-1]
         if self._model.input_shape[1:] != (maxlen,) or outputs != (1 if labels == 2 and outputs == 1 else labels):
             raise BundleError(bundle.model.path, f"it answers {outputs} values for {labels} labels")

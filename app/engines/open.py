@@ -8,7 +8,7 @@ import numpy as np
 
 from app.bundle import MANIFEST, Bundle
 from app.engines.base import Engine
-from app.errors import BundleError, SettingsError
+from app.errors import BundleError, StartError
 from app.text import TextEncoder
 
 EngineName = Literal["auto", "onnx", "keras"]
@@ -39,7 +39,7 @@ def _build(bundle: Bundle, name: Literal["onnx", "keras"]) -> Engine:
 
         return OnnxEngine(bundle.model, spec.maxlen, labels)
     if importlib.util.find_spec("keras") is None:
-        raise SettingsError("the keras engine needs TensorFlow: pip install 'sentopic[train]' or 'sentopic[gpu]'")
+        raise StartError("the keras engine needs TensorFlow: pip install 'sentopic[train]' or 'sentopic[gpu]'")
     from app.engines.keras import KerasEngine
 
     return KerasEngine(bundle, spec.maxlen, labels)

@@ -33,7 +33,7 @@ def test_command_runs_as_a_program_and_lists_without_loading_keras() -> None:
 def test_program_prints_an_error_without_a_traceback() -> None:
     command = [sys.executable, "-m", "training.cli", "fit", "topic-gur"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "sentopic-train: There is no recipe 'topic-gur'. Near it: topic-gru, topic-lstm.\n"
 
 
@@ -121,15 +121,15 @@ def test_run_that_ends_early_says_how_to_go_on(
 
 def test_fit_publishes_a_bundle(layouts: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("keras")
-    data, out = layouts.reviews["archive"](tmp_path), tmp_path / "artifacts"
+    data, out = layouts.reviews["archive"](tmp_path), tmp_path / "runs"
     command = ["fit", "sentiment-gru", "--data", str(data), "--epochs", "1", "--limit", "7", "--seed", "5"]
-    assert cli.main(command) == 0  # into artifacts/, below the working directory
+    assert cli.main(command) == 0  # into runs/, below the working directory
     printed = capsys.readouterr()
     assert printed.err == ""
     first, _, epoch, last = printed.out.splitlines()
     assert first.startswith("sentiment-gru.v1 on imdb: 5 texts")
     assert epoch.startswith("epoch   1/1  loss ")
-    assert last.startswith("published artifacts/sentiment/gru: test accuracy ")
+    assert last.startswith("published runs/sentiment/gru: test accuracy ")
     (directory,) = find_bundles(out)
     manifest = read_bundle(directory).manifest
     assert (manifest.recipe["seed"], manifest.data["test"]) == (5, 6)
@@ -156,7 +156,7 @@ def test_recipe_is_shown_in_words_and_as_a_picture(capsys: pytest.CaptureFixture
     assert cli.main(["show", "imdb-cnn-lstm", "--picture", str(tmp_path / "layers.png")]) == 0
     assert "598,165" in capsys.readouterr().out
     assert (tmp_path / "layers.png").read_bytes().startswith(b"\x89PNG")
-    assert cli.main(["show", "next-number"]) == 1
+    assert cli.main(["show", "next-number"]) == 2
     assert "reads no text" in capsys.readouterr().err
 
 

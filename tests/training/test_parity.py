@@ -78,7 +78,7 @@ def test_every_newswire_gives_the_ids_of_keras(real_data: Path) -> None:
 
 @pytest.mark.parametrize("name", ["imdb", "reuters"])
 def test_arrays_joined_to_texts_give_their_own_ids(real_data: Path, name: str) -> None:
-    """What is trained from the arrays is what would be trained from the raw texts."""
+    """Texts that are words joined by spaces carry the very ranks that they were joined from."""
     words = keras_files.read_words(real_data / f"{name}_word_index.json")
     whole, _ = encoders(words)
     column = {"imdb": "x_test", "reuters": "x"}[name]

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from app.errors import DataError
+from app.errors import DataError, UnknownRecipeError
 from training import network, recipes
 from training.datasets import LOADERS
 from training.recipes import RECIPES, find
@@ -26,18 +26,18 @@ def test_name_without_a_version_is_the_newest(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize(("name", "near"), [("sentiment-gur", "sentiment-gru"), ("topic-lstn", "topic-lstm")])
 def test_unknown_name_lists_the_near_ones_first(name: str, near: str) -> None:
-    with pytest.raises(DataError, match=f"There is no recipe '{name}'. Near it: {near}"):
+    with pytest.raises(UnknownRecipeError, match=f"There is no recipe '{name}'. Near it: {near}"):
         find(name)
 
 
 def test_name_near_nothing_lists_them_all() -> None:
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(UnknownRecipeError) as caught:
         find("zzz")
     assert all(recipe.name in str(caught.value) for recipe in RECIPES.values())
 
 
 def test_unknown_version_is_refused() -> None:
-    with pytest.raises(DataError, match=r"topic-gru\.v99"):
+    with pytest.raises(UnknownRecipeError, match=r"topic-gru\.v99"):
         find("topic-gru.v99")
 
 

@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
 
 from app.errors import DataError
 
@@ -79,6 +78,8 @@ def hold_out(train: Examples, how: Holdout) -> tuple[Examples, Examples]:
     if how == "last-fifth":
         edge = int(len(train) * 0.8)
         return train.take(places[:edge]), train.take(places[edge:])
+    from sklearn.model_selection import train_test_split
+
     _, counts = np.unique(train.labels, return_counts=True)
     stratified = counts.min() >= 2 and len(train) // 5 >= len(counts)
     strata = train.labels if stratified else None

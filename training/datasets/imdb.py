@@ -35,7 +35,8 @@ _MD5_WORD_INDEX = "bfafd718b763782e994055a2d397834f"
 def load(directory: Path | None, source: str = "auto") -> Dataset:
     """From `directory` (`imdb.npz`, or the published archive or its unpacked folder), else Keras' download.
 
-    `source`: `npz`, `raw`, or `auto`, which takes the arrays where both are there.
+    `source`: `npz`, `raw`, or `auto`, which takes the arrays where both are there. The reviews are the same,
+    their order is not: a split by name holds out other reviews of the one than of the other.
     """
     if directory is None:
         arrays = keras_files.download(ARRAYS, _SHA256_ARRAYS)

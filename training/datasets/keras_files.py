@@ -53,6 +53,8 @@ def _read_array(data: bytes) -> NDArray[Any]:
 def read_words(path: Path) -> list[str]:
     """The words of a `*_word_index.json` in rank order, which starts at 1 and has no gap."""
     try:
+        if not path.exists():
+            raise DataError(f"{path} is missing: it belongs beside the arrays. {_ADVICE}")
         index: dict[str, int] = json.loads(path.read_text(encoding="utf-8"))
         words = sorted(index, key=index.__getitem__)
         if [index[word] for word in words] != list(range(1, len(words) + 1)):

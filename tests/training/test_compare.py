@@ -1,0 +1,78 @@
+"""Recipes side by side: what is there is not trained again, and the report says what was measured."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("keras")
+
+from training import cli, datasets
+from training.compare import Trial, hardest, run_trials, summarise
+
+
+@pytest.fixture(scope="module")
+def trials(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Trial], list[str]]:
+    out, lines = tmp_path_factory.mktemp("compare"), list[str]()
+    recipe = tiny.recipe(epochs=2)
+    found = list(run_trials([recipe], 2, lambda _: tiny.dataset(2), out, lines.append))
+    return out, found, lines
+
+
+def test_each_seed_is_a_trial_of_its_own(trials: tuple[Path, list[Trial], list[str]]) -> None:
+    _, (one, other), _ = trials
+    assert (one.seed, other.seed) == (1, 2)
+    assert one.scores.shape == other.scores.shape == (36, 2)
+    assert not np.array_equal(one.scores, other.scores)
+    assert len(one.history) == 2
+
+
+def test_what_is_there_is_not_trained_again(trials: tuple[Path, list[Trial], list[str]], tiny: Any) -> None:
+    out, found, _ = trials
+    lines: list[str] = []
+    again = list(run_trials([tiny.recipe(epochs=2)], 2, lambda _: tiny.dataset(2), out, lines.append))
+    assert lines == []
+    assert [trial.accuracy for trial in again] == [trial.accuracy for trial in found]
+
+
+def test_loss_is_that_of_uncalibrated_scores(trials: tuple[Path, list[Trial], list[str]], tiny: Any) -> None:
+    _, (one, _), _ = trials
+    labels = tiny.dataset(2).test.labels
+    assert one.loss == pytest.approx(-np.log(one.scores[np.arange(36), labels]).mean())
+    assert one.accuracy == pytest.approx((one.scores.argmax(axis=1) == labels).mean())
+
+
+def test_summary_is_mean_and_standard_deviation(trials: tuple[Path, list[Trial], list[str]]) -> None:
+    _, (one, other), _ = trials
+    pair = [dataclasses.replace(one, accuracy=0.8, loss=0.4), dataclasses.replace(other, accuracy=0.9, loss=0.6)]
+    figures = summarise(pair)
+    assert (figures.seeds, figures.accuracy, figures.loss) == (2, 0.85, 0.5)
+    assert figures.accuracy_spread == pytest.approx(0.0707, abs=1e-4)
+    assert summarise(pair[:1]).accuracy_spread == 0
+
+
+def test_hardest_are_those_most_wrongly_sure_of(trials: tuple[Path, list[Trial], list[str]]) -> None:
+    _, (one, _), _ = trials
+    scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+    trial = dataclasses.replace(one, scores=scores)
+    assert hardest([trial], np.array([1, 1, 1]), 2) == [(0, 0, pytest.approx(0.1)), (2, 0, pytest.approx(0.4))]
+
+
+@pytest.mark.parametrize("data", ["imdb", "reuters"])
+def test_command_writes_a_report_with_its_figures(
+    data: str, layouts: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Any
+) -> None:
+    dataset = dataclasses.replace(tiny.dataset(2 if data == "imdb" else 3), name=data)
+    monkeypatch.setitem(datasets.LOADERS, data, lambda directory, source: dataset)
+    name = "imdb-gru" if data == "imdb" else "reuters-lstm"
+    command = ["compare", name, "--seeds", "1", "--epochs", "1", "--out", str(tmp_path), "--no-texts"]
+    assert cli.main(command) == 0
+    page = (tmp_path / "report.md").read_text()
+    assert f"| `{name}.v1` |" in page
+    assert "“" not in page
+    for figure in ("curves", *(["imdb-roc"] if data == "imdb" else ["reuters-recall", "reuters-confusion"])):
+        assert (tmp_path / "report" / f"{figure}.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads((tmp_path / "measured.json").read_text())[f"{name}.v1"]["seeds"] == 1

@@ -1,0 +1,102 @@
+"""Recipes side by side: each trained with several seeds, each model asked the test texts once, one report."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.bundle import MANIFEST, Bundle, Calibration, read_bundle
+from app.engines.open import open_engine
+from training.datasets import Dataset
+from training.encoding import encode, score_texts
+from training.evaluate import log_loss
+from training.fit import fit
+from training.recipes import Recipe
+from training.run import Epoch
+
+Load = Callable[[str], Dataset]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One model of a recipe. `scores` (test texts, labels) are uncalibrated, as the published losses are."""
+
+    recipe: Recipe
+    seed: int
+    bundle: Bundle
+    history: tuple[Epoch, ...]
+    scores: NDArray[np.float64]
+    loss: float
+    accuracy: float
+
+    @property
+    def epoch_seconds(self) -> float:
+        return mean(epoch.seconds for epoch in self.history)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A recipe's test figures over its seeds: means, and the spread as a standard deviation (0 for one seed)."""
+
+    seeds: int
+    loss: float
+    loss_spread: float
+    accuracy: float
+    accuracy_spread: float
+    epoch_seconds: float
+    epochs: float
+
+
+def run_trials(
+    recipes: Sequence[Recipe], seeds: int, load: Load, out: Path, say: Callable[[str], None]
+) -> Iterator[Trial]:
+    """Trains what `out`/<recipe>-<seed> does not hold yet, going on with what was interrupted."""
+    for recipe in recipes:
+        dataset = load(recipe.data)
+        for seed in range(1, seeds + 1):
+            folder = out / f"{recipe.id}-{seed}"
+            directory = folder / dataset.task / recipe.model
+            if not (directory / MANIFEST).exists():
+                resume = (folder / "runs" / folder.name / "state.json").exists()
+                fit(recipe, dataset, folder, seed=seed, resume=resume, say=say)
+            yield _ask(recipe, seed, read_bundle(directory), dataset)
+
+
+def summarise(trials: Sequence[Trial]) -> Figures:
+    losses, accuracies = [trial.loss for trial in trials], [trial.accuracy for trial in trials]
+    return Figures(
+        seeds=len(trials),
+        loss=round(mean(losses), 4),
+        loss_spread=round(_spread(losses), 4),
+        accuracy=round(mean(accuracies), 4),
+        accuracy_spread=round(_spread(accuracies), 4),
+        epoch_seconds=round(mean(trial.epoch_seconds for trial in trials), 1),
+        epochs=round(mean(len(trial.history) for trial in trials), 1),
+    )
+
+
+def hardest(trials: Sequence[Trial], labels: NDArray[np.int64], count: int) -> list[tuple[int, int, float]]:
+    """(test text, the answer, the right label's score): those that the trials together are most wrongly sure of."""
+    together = np.mean([trial.scores for trial in trials], axis=0)
+    right = together[np.arange(len(labels)), labels]
+    worst = np.argsort(right, kind="stable")[:count]
+    return [(int(place), int(together[place].argmax()), float(right[place])) for place in worst]
+
+
+def _ask(recipe: Recipe, seed: int, bundle: Bundle, dataset: Dataset) -> Trial:
+    plain = bundle.manifest.model_copy(update={"calibration": Calibration(temperature=1, uncertain_below=0)})
+    test = encode(bundle.encoder(), dataset.test)
+    scores = score_texts(open_engine(bundle, "onnx"), plain, test)
+    report: dict[str, Any] = json.loads((bundle.directory / "metrics.json").read_text(encoding="utf-8"))
+    accuracy = float((scores.argmax(axis=1) == test.labels).mean())
+    history = tuple(Epoch(**epoch) for epoch in report["history"])
+    return Trial(recipe, seed, bundle, history, scores, log_loss(scores, test.labels), accuracy)
+
+
+def _spread(values: Sequence[float]) -> float:
+    return stdev(values) if len(values) > 1 else 0.0

@@ -1,0 +1,91 @@
+"""What `sentopic-train compare` writes: a page of tables and figures from trials that were really run."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from training import network, plots
+from training.compare import Trial, hardest, summarise
+from training.datasets import Dataset
+from training.evaluate import confusion
+from training.listing import LABELS
+
+SHOWN_CHARS = 300
+
+
+def write(
+    page: Path,
+    trials: Mapping[str, Sequence[Trial]],
+    datasets: Mapping[str, Dataset],
+    command: str,
+    *,
+    texts: bool,
+) -> None:
+    """`trials`: recipe id -> its trials. The figures go to a folder beside `page`, named like it.
+
+    Without `texts` the hardest examples are named, not shown: the data's texts are not everybody's to publish.
+    """
+    folder = page.with_suffix("")
+    folder.mkdir(parents=True, exist_ok=True)
+    plots.draw_histories(
+        {name: [trial.history for trial in found] for name, found in trials.items()}, folder / "curves.png"
+    )
+    parts = [
+        f"# Reproduction\n\nMade by `{command}`; test figures as mean and standard deviation over seeds.\n",
+        _table(trials),
+        f"\n![Loss and accuracy over the epochs]({folder.name}/curves.png)\n",
+    ]
+    for data, dataset in datasets.items():
+        own = {name: found for name, found in trials.items() if found[0].recipe.data == data}
+        if own:
+            parts.append(_section(data, dataset, own, folder, texts=texts))
+    page.write_text("\n".join(parts), encoding="utf-8")
+
+
+def _table(trials: Mapping[str, Sequence[Trial]]) -> str:
+    heads = "Recipe|Parameters|Test loss|Published|Test accuracy|Published|Epochs|Seconds an epoch|Seeds".split("|")
+    rows = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for name, found in trials.items():
+        recipe, figures = found[0].recipe, summarise(found)
+        counts = network.count_parameters(recipe.network, recipe.num_words, LABELS[recipe.data])
+        loss = recipe.published and recipe.published.loss
+        accuracy = recipe.published and recipe.published.accuracy
+        rows.append(
+            f"| `{name}` | {sum(count for _, count in counts):,} | {figures.loss:.4f} ± {figures.loss_spread:.4f} "
+            f"| {_or_dash(loss)} | {figures.accuracy:.4f} ± {figures.accuracy_spread:.4f} | {_or_dash(accuracy)} "
+            f"| {figures.epochs:.0f} | {figures.epoch_seconds:.1f} | {figures.seeds} |"
+        )
+    return "\n".join(rows)
+
+
+def _section(data: str, dataset: Dataset, trials: Mapping[str, Sequence[Trial]], folder: Path, *, texts: bool) -> str:
+    names = list(dataset.labels)
+    scores = {name: found[0].scores for name, found in trials.items()}
+    everyone = [trial for found in trials.values() for trial in found]
+    if len(names) == 2:
+        plots.draw_roc(scores, dataset.test.labels, folder / f"{data}-roc.png")
+        figures = f"![Receiver operating characteristic]({folder.name}/{data}-roc.png)"
+    else:
+        counts = {name: confusion(found, dataset.test.labels) for name, found in scores.items()}
+        plots.draw_recalls(counts, names, folder / f"{data}-recall.png")
+        last = list(counts)[-1]
+        plots.draw_confusion(counts[last], names, folder / f"{data}-confusion.png")
+        figures = (
+            f"![Recall of each label]({folder.name}/{data}-recall.png)\n\n"
+            f"![Confusion of {last}]({folder.name}/{data}-confusion.png)"
+        )
+    lines = [_hard_line(dataset, names, found, texts=texts) for found in hardest(everyone, dataset.test.labels, 5)]
+    intro = "The test texts that these models together are most wrongly sure of:"
+    return "\n".join([f"\n## {data}\n", figures, "", intro, "", *lines, ""])
+
+
+def _hard_line(dataset: Dataset, names: Sequence[str], found: tuple[int, int, float], *, texts: bool) -> str:
+    place, answer, score = found
+    text = " ".join(dataset.test.texts[place].split())
+    right = names[dataset.test.labels[place]]
+    line = f"- test text {place} ({len(text.split())} words): {right} got {score:.3f}, answered {names[answer]}"
+    return f"{line}: “{text[:SHOWN_CHARS]}…”" if texts else line
+
+
+def _or_dash(value: Any) -> str:
+    return f"{value:.4f}" if value else "-"
