@@ -106,7 +106,5 @@ def test_broken_word_index_says_what_to_do(content: str, tmp_path: Path) -> None
 def test_missing_word_index_is_named(layouts: Any, tmp_path: Path) -> None:
     layouts.reviews["npz"](tmp_path)
     (tmp_path / "imdb_word_index.json").unlink()
-    with pytest.raises(
-        DataError, match=r"imdb_word_index\.json is missing.*leave out --data"
-    ):
+    with pytest.raises(DataError, match=r"imdb_word_index\.json is missing.*leave out --data"):
         imdb.load(tmp_path)
