@@ -73,6 +73,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     compare.set_defaults(run=_compare)
 
+    inside = commands.add_parser("anatomy", help="draw a model's gates and states over the words of a text")
+    inside.add_argument("bundles", metavar="BUNDLE", type=Path, nargs="+", help="a bundle's directory")
+    inside.add_argument("--text", required=True, help="the text; its last window is drawn")
+    inside.add_argument("--out", type=Path, default=Path("runs/anatomy"), metavar="DIR", help="default: runs/anatomy")
+    inside.set_defaults(run=_anatomy)
+
     show = commands.add_parser("show", help="a recipe's layers: shapes and parameters")
     show.add_argument("recipe", metavar="RECIPE")
     show.add_argument("--picture", type=Path, metavar="FILE", help="draw them as well (.png)")
@@ -191,6 +197,22 @@ def _compare(options: argparse.Namespace) -> int:
     figures = {name: dataclasses.asdict(compare.summarise(found)) for name, found in trials.items()}
     (options.out / "measured.json").write_text(json.dumps(figures, indent=1) + "\n")
     print(f"report: {page}; figures as values: {options.out / listing.MEASURED.name}")
+    return 0
+
+
+def _anatomy(options: argparse.Namespace) -> int:
+    from app.bundle import read_bundle
+
+    with native_stderr_muted():
+        from training import anatomy, plots
+
+    options.out.mkdir(parents=True, exist_ok=True)
+    bundles = {f"{path.parent.name}/{path.name}": read_bundle(path) for path in options.bundles}
+    found = {name: anatomy.dissect(bundle, options.text) for name, bundle in bundles.items()}
+    for name, dissected in found.items():
+        plots.draw_gates(dissected, name, options.out / f"gates-{name.replace('/', '-')}.png")
+    plots.draw_padding(found, options.out / "padding.png")
+    print(f"figures: {options.out}")
     return 0
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from training.anatomy import Anatomy
 from training.run import Epoch
 
 matplotlib.use("Agg")
@@ -110,6 +111,44 @@ def draw_recalls(counts: Mapping[str, Sequence[Sequence[int]]], names: Sequence[
     axes.set(xlabel="recall", xlim=(0, 1))
     axes.margins(y=0.01)
     axes.legend(frameon=False, fontsize=8, loc="lower right")
+    _save(figure, path)
+
+
+def draw_gates(anatomy: Anatomy, title: str, path: Path) -> None:
+    """For each recurrent layer, word by word: its gates (mean, and the middle 80% of units) and its hidden state."""
+    start = next((place for place, word in enumerate(anatomy.words) if word), 0)
+    words = anatomy.words[start:]
+    rows, size = 2 * len(anatomy.traces), (max(6, 0.24 * len(words) + 1.5), 3.6 * len(anatomy.traces))
+    figure, grid = plt.subplots(rows, 1, figsize=size, layout="constrained", sharex=True, squeeze=False)
+    figure.suptitle(title, fontsize=11)
+    for row, trace in enumerate(anatomy.traces):
+        gates, states = grid[2 * row][0], grid[2 * row + 1][0]
+        for (name, gate), color in zip(trace.gates.items(), (HELD_OUT, "#c2410c", "#15803d"), strict=False):
+            shown = gate[start:]
+            low, high = np.quantile(shown, [0.1, 0.9], axis=1)
+            gates.fill_between(range(len(words)), low, high, color=color, alpha=0.12, linewidth=0)
+            gates.plot(shown.mean(axis=1), "o-", markersize=2.5, linewidth=1.1, color=color, label=name)
+        gates.set(ylim=(0, 1), ylabel=f"{trace.layer}\ngates")
+        gates.legend(frameon=False, fontsize=7, ncols=3, loc="lower left")
+        gates.grid(alpha=0.25)
+        shown = trace.hidden[start:, np.argsort(trace.hidden[-1], kind="stable")].T
+        edge = np.quantile(np.abs(shown), 0.995)
+        states.imshow(shown, aspect="auto", cmap="RdBu_r", vmin=-edge, vmax=edge, interpolation="nearest")
+        states.set(ylabel="hidden state\n(a row a unit)", yticks=[])
+    grid[-1][0].set_xticks(range(len(words)), words, rotation=90, fontsize=7)
+    _save(figure, path)
+
+
+def draw_padding(anatomies: Mapping[str, Anatomy], path: Path) -> None:
+    """Length of the lowest layer's hidden state over a whole window: padding first, then the words."""
+    figure, axes = plt.subplots(figsize=(7, 3), layout="constrained")
+    for (name, anatomy), color in zip(anatomies.items(), (HELD_OUT, "#c2410c", "#15803d", TRAINING), strict=False):
+        start = next((place for place, word in enumerate(anatomy.words) if word), 0)
+        axes.plot(np.linalg.norm(anatomy.traces[0].hidden, axis=1), color=color, label=name)
+        axes.axvline(start - 0.5, color=color, linewidth=0.8, linestyle=":")
+    axes.set(xlabel="step (dotted: the first that is not padding)", ylabel="length of the hidden state")
+    axes.legend(frameon=False, fontsize=8)
+    axes.grid(alpha=0.25)
     _save(figure, path)
 
 
