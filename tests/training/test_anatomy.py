@@ -50,3 +50,15 @@ def test_gates_are_between_shut_and_open_and_only_the_lstm_has_a_cell() -> None:
             assert gate.max() <= 1
     assert lstm[0].cell is not None
     assert gru[0].cell is None
+
+
+def test_command_draws_every_bundle_and_the_padding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("keras")
+    from training import cli
+
+    bundles = [str(SHIPPED / "sentiment" / model) for model in ("lstm", "gru")]
+    assert cli.main(["anatomy", *bundles, "--text", TEXT, "--out", str(tmp_path)]) == 0
+    drawn = {path.name for path in tmp_path.iterdir() if path.read_bytes().startswith(b"\x89PNG")}
+    assert drawn == {"gates-sentiment-lstm.png", "gates-sentiment-gru.png", "padding.png"}
+    assert cli.main(["anatomy", str(tmp_path), "--text", TEXT, "--out", str(tmp_path)]) == 1
+    assert "bundle.json: no such file" in capsys.readouterr().err
