@@ -20,6 +20,7 @@ from app import __version__
 from app.settings import SHIPPED
 
 ROOT = Path(__file__).resolve().parents[1]
+needs_proc = pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="reads /proc, which only Linux has")
 TEXT = {"text": "A wonderful film, I loved it."}
 
 
@@ -149,19 +150,18 @@ def test_wrong_use_exits_with_2() -> None:
     assert "usage:" in fail("--no-such-option", code=2)
 
 
+@needs_proc
 def test_no_tensorflow_is_loaded_by_a_serving_process() -> None:
     with serving("--port", "0") as (process, line):
         assert httpx.post(f"{address(line)}/predict/sentiment", json=TEXT).status_code == 200
-        maps = Path(f"/proc/{process.pid}/maps")
-        if not maps.exists():
-            pytest.skip("needs /proc")
-        assert "tensorflow" not in maps.read_text()
+        assert "tensorflow" not in Path(f"/proc/{process.pid}/maps").read_text()
         status = Path(f"/proc/{process.pid}/status").read_text()
         resident = re.search(r"VmRSS:\s+(\d+) kB", status)
         assert resident
         assert int(resident.group(1)) < 200 * 1024
 
 
+@needs_proc
 def test_worker_that_cannot_start_again_ends_them_all_with_1(tmp_path: Path) -> None:
     bundle = Path(shutil.copytree(SHIPPED / "topic" / "gru", tmp_path / "gru"))
     with serving("--port", "0", "--workers", "2", "--bundle", bundle) as (process, line):

@@ -3,7 +3,9 @@
 import contextlib
 import json
 import platform
+import re
 import shutil
+import zipfile
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -58,7 +60,7 @@ def publish(trained: Trained, recipe: Recipe, dataset: Dataset, parts: tuple[Exa
     staging = out / f".{dataset.task}-{recipe.model}.part"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
-    trained.model.save(staging / MODEL)
+    _save(trained.model, staging / MODEL)
     (staging / WORDS).write_bytes(format_words(list(dataset.words)))
 
     parsed = model_file.parse((staging / MODEL).read_bytes(), staging / MODEL)
@@ -85,6 +87,25 @@ def publish(trained: Trained, recipe: Recipe, dataset: Dataset, parts: tuple[Exa
     _seal(measured, engine, encoder, staging)
     _move(staging, target)
     return target
+
+
+def _save(model: keras.Model, path: Path) -> None:
+    """The same weights, the same bytes: without Keras' date, and with numbers where it writes objects' addresses."""
+    model.save(path)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in sorted(archive.namelist())}
+    del (metadata := json.loads(members["metadata.json"]))["date_saved"]
+    members["metadata.json"] = json.dumps(metadata).encode()
+    numbers: dict[str, str] = {}
+
+    def number(found: re.Match[str]) -> str:
+        return f"{found[1]}{numbers.setdefault(found[2], str(len(numbers) + 1))}"
+
+    config = re.sub(r'("shared_object_id": )(\d+)', number, members["config.json"].decode())
+    members["config.json"] = config.encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(zipfile.ZipInfo(name), data)
 
 
 def _draft(

@@ -179,3 +179,9 @@ def test_failed_publication_leaves_the_old_bundle(
         publish_again(tmp_path)
     assert content(target) == before
     assert find_bundles(tmp_path) == [target]
+
+
+def test_the_same_model_is_published_to_the_same_bytes(publish_again: Any, tmp_path: Path) -> None:
+    one, other = content(publish_again(tmp_path / "one")), content(publish_again(tmp_path / "other"))
+    assert one.keys() == other.keys()
+    assert [name for name in one if one[name] != other[name]] == []
