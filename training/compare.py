@@ -5,21 +5,25 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
+from typing import Any, Final, Literal
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from app.bundle import MANIFEST, Bundle, Calibration, read_bundle
+from app.engines.base import Probabilities
 from app.engines.open import open_engine
+from app.text import Ids
 from training.datasets import Dataset
 from training.encoding import encode, score_texts
 from training.evaluate import log_loss
 from training.fit import fit
 from training.recipes import Recipe
-from training.run import Epoch
+from training.run import Epoch, Run
 
 Load = Callable[[str], Dataset]
+_EPOCHS: Final[tuple[Literal["best", "last"], ...]] = ("best", "last")
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,9 @@ class Trial:
     scores: NDArray[np.float64]
     loss: float
     accuracy: float
+    best_epoch: float
+    """Accuracy of the epoch with the least held-out loss, whichever is published."""
+    last_epoch: float
 
     @property
     def epoch_seconds(self) -> float:
@@ -48,6 +55,8 @@ class Figures:
     loss_spread: float
     accuracy: float
     accuracy_spread: float
+    best_epoch: float
+    last_epoch: float
     epoch_seconds: float
     epochs: float
 
@@ -64,7 +73,7 @@ def run_trials(
             if not (directory / MANIFEST).exists():
                 resume = (folder / "runs" / folder.name / "state.json").exists()
                 fit(recipe, dataset, folder, seed=seed, resume=resume, say=say)
-            yield _ask(recipe, seed, read_bundle(directory), dataset)
+            yield _ask(recipe, seed, read_bundle(directory), dataset, Run.open(folder / "runs" / folder.name))
 
 
 def summarise(trials: Sequence[Trial]) -> Figures:
@@ -75,6 +84,8 @@ def summarise(trials: Sequence[Trial]) -> Figures:
         loss_spread=round(_spread(losses), 4),
         accuracy=round(mean(accuracies), 4),
         accuracy_spread=round(_spread(accuracies), 4),
+        best_epoch=round(mean(trial.best_epoch for trial in trials), 4),
+        last_epoch=round(mean(trial.last_epoch for trial in trials), 4),
         epoch_seconds=round(mean(trial.epoch_seconds for trial in trials), 1),
         epochs=round(mean(len(trial.history) for trial in trials), 1),
     )
@@ -88,14 +99,32 @@ def hardest(trials: Sequence[Trial], labels: NDArray[np.int64], count: int) -> l
     return [(int(place), int(together[place].argmax()), float(right[place])) for place in worst]
 
 
-def _ask(recipe: Recipe, seed: int, bundle: Bundle, dataset: Dataset) -> Trial:
+class _AsTrained:
+    """A Keras model as it came from training, with an engine's face."""
+
+    name = "trained"
+
+    def __init__(self, model: keras.Model) -> None:
+        self._model = model
+
+    def predict(self, ids: Ids) -> Probabilities:
+        p: Probabilities = np.asarray(self._model.predict(ids, verbose=0, batch_size=len(ids)))
+        return np.concatenate([1 - p, p], axis=1) if p.shape[1] == 1 else p
+
+
+def _ask(recipe: Recipe, seed: int, bundle: Bundle, dataset: Dataset, run: Run) -> Trial:
+    """The test texts through the published model, and through the best and the last epoch's."""
     plain = bundle.manifest.model_copy(update={"calibration": Calibration(temperature=1, uncertain_below=0)})
     test = encode(bundle.encoder(), dataset.test)
     scores = score_texts(open_engine(bundle, "onnx"), plain, test)
     report: dict[str, Any] = json.loads((bundle.directory / "metrics.json").read_text(encoding="utf-8"))
-    accuracy = float((scores.argmax(axis=1) == test.labels).mean())
     history = tuple(Epoch(**epoch) for epoch in report["history"])
-    return Trial(recipe, seed, bundle, history, scores, log_loss(scores, test.labels), accuracy)
+
+    def accuracy(found: NDArray[np.float64]) -> float:
+        return float((found.argmax(axis=1) == test.labels).mean())
+
+    best, last = (accuracy(score_texts(_AsTrained(run.load_epoch(which)), plain, test, 512)) for which in _EPOCHS)
+    return Trial(recipe, seed, bundle, history, scores, log_loss(scores, test.labels), accuracy(scores), best, last)
 
 
 def _spread(values: Sequence[float]) -> float:

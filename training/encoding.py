@@ -36,7 +36,7 @@ def predict(engine: Engine, ids: Ids, batch: int = 32) -> NDArray[np.float32]:
     return np.concatenate([engine.predict(ids[start : start + batch]) for start in range(0, len(ids), batch)])
 
 
-def score_texts(engine: Engine, manifest: Manifest, examples: EncodedExamples) -> NDArray[np.float64]:
+def score_texts(engine: Engine, manifest: Manifest, examples: EncodedExamples, batch: int = 32) -> NDArray[np.float64]:
     """Calibrated scores (texts, labels), exactly as the service answers them."""
     edges = np.flatnonzero(np.diff(examples.owner)) + 1
-    return np.stack([manifest.scores(part) for part in np.split(predict(engine, examples.ids), edges)])
+    return np.stack([manifest.scores(part) for part in np.split(predict(engine, examples.ids, batch), edges)])

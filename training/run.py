@@ -70,6 +70,14 @@ class Run:
         run.history = [Epoch(**entry) for entry in state["history"]]
         return run
 
+    @classmethod
+    def open(cls, folder: Path) -> "Run":
+        """A run as it stands, to look at."""
+        state = _read_state(folder)
+        if state is None or not state["history"]:
+            raise DataError(f"{folder} holds no run that has finished an epoch.")
+        return cls.resume(folder, state["settings"])
+
     @property
     def best(self) -> Epoch:
         return min(self.history, key=lambda entry: (math.isnan(entry.val_loss), entry.val_loss))
@@ -95,10 +103,13 @@ class Run:
         """With its optimizer, so that training goes on as if it had never stopped."""
         return _load(self._model(self.history[-1].epoch))
 
+    def load_epoch(self, which: Literal["best", "last"]) -> keras.Model:
+        """One of the two models that a run keeps, without its optimizer."""
+        return _load(self._model((self.best if which == "best" else self.history[-1]).epoch), compile=False)
+
     def load_trained(self, keep: Literal["best", "last"]) -> Trained:
         epoch = (self.best if keep == "best" else self.history[-1]).epoch
-        model = _load(self._model(epoch), compile=False)
-        return Trained(model, epoch, tuple(self.history), self._settings["seed"])
+        return Trained(self.load_epoch(keep), epoch, tuple(self.history), self._settings["seed"])
 
     def _model(self, epoch: int) -> Path:
         return self._folder / f"epoch-{epoch:04}.keras"

@@ -45,6 +45,17 @@ def test_loss_is_that_of_uncalibrated_scores(trials: tuple[Path, list[Trial], li
     assert one.accuracy == pytest.approx((one.scores.argmax(axis=1) == labels).mean())
 
 
+def test_published_epoch_is_one_of_the_two_that_are_asked(
+    trials: tuple[Path, list[Trial], list[str]], tiny: Any
+) -> None:
+    out, (one, _), _ = trials
+    assert one.accuracy == pytest.approx(one.best_epoch)
+    last = tiny.recipe(epochs=2, keep="last", name="kept-last")
+    (kept,) = run_trials([last], 1, lambda _: tiny.dataset(2), out, lambda _: None)
+    assert kept.accuracy == pytest.approx(kept.last_epoch)
+    assert kept.bundle.manifest.recipe["epoch"] == 2
+
+
 def test_summary_is_mean_and_standard_deviation(trials: tuple[Path, list[Trial], list[str]]) -> None:
     _, (one, other), _ = trials
     pair = [dataclasses.replace(one, accuracy=0.8, loss=0.4), dataclasses.replace(other, accuracy=0.9, loss=0.6)]
