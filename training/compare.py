@@ -108,7 +108,7 @@ class _AsTrained:
         self._model = model
 
     def predict(self, ids: Ids) -> Probabilities:
-        p: Probabilities = np.asarray(self._model.predict(ids, verbose=0, batch_size=len(ids)))
+        p: Probabilities = np.asarray(self._model.predict(ids, verbose=0, batch_size=512))
         return np.concatenate([1 - p, p], axis=1) if p.shape[1] == 1 else p
 
 
@@ -123,7 +123,9 @@ def _ask(recipe: Recipe, seed: int, bundle: Bundle, dataset: Dataset, run: Run) 
     def accuracy(found: NDArray[np.float64]) -> float:
         return float((found.argmax(axis=1) == test.labels).mean())
 
-    best, last = (accuracy(score_texts(_AsTrained(run.load_epoch(which)), plain, test, 512)) for which in _EPOCHS)
+    best, last = (
+        accuracy(score_texts(_AsTrained(run.load_epoch(which)), plain, test, len(test.ids))) for which in _EPOCHS
+    )
     return Trial(recipe, seed, bundle, history, scores, log_loss(scores, test.labels), accuracy(scores), best, last)
 
 
