@@ -97,6 +97,7 @@ class Classifier:
     ) -> Iterator[list[tuple[int, Encoded]]]:
         """Texts for the engine, encoded as they are needed; the others get their result at once."""
         group: list[tuple[int, Encoded]] = []
+        windows = 0
         for place, text in enumerate(texts):
             try:
                 encoded = self._admit(text)
@@ -107,9 +108,10 @@ class Classifier:
                 results[place] = self._answer(encoded, self._shares)
                 continue
             group.append((place, encoded))
-            if sum(len(waiting.windows) for _, waiting in group) >= self.batcher.group_windows:
+            windows += len(encoded.windows)
+            if windows >= self.batcher.group_windows:
                 yield group
-                group = []
+                group, windows = [], 0
         if group:
             yield group
 

@@ -57,10 +57,6 @@ class ModelFile:
     output: str
 
     @property
-    def parameters(self) -> int:
-        return sum(array.size for layer in self.layers for array in layer.weights.values())
-
-    @property
     def vocabulary(self) -> int:
         """Ids that every embedding has a row for."""
         tables = [layer.weights["vars/0"] for layer in self.layers if layer.kind == "Embedding"]

@@ -57,7 +57,7 @@ def test_layers_and_weights_are_read_without_keras() -> None:
         ("Embedding", "embedding", ("ids",)),
     ]
     assert model.layers[1].weights["vars/0"].tolist() == np.ones((5, 2)).tolist()
-    assert (model.output, model.parameters) == ("embedding", 10)
+    assert (model.output, model.vocabulary) == ("embedding", 5)
 
 
 @pytest.mark.parametrize("kind", ["Lambda", "TFSMLayer", "TorchModuleWrapper", "RandomForest"])
