@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 from app.bundle import MANIFEST, Bundle, Calibration, read_bundle
 from app.engines.base import Probabilities
 from app.engines.open import open_engine
-from app.text import Ids
+from app.text import Ids, TextEncoder
 from training.datasets import Dataset
 from training.encoding import encode, score_texts
 from training.evaluate import log_loss
-from training.fit import fit
+from training.fit import Watch, fit, mean_over
 from training.recipes import Recipe
 from training.run import Epoch, Run
 
 Load = Callable[[str], Dataset]
+_WATCHED: Final = "watched.json"
 _EPOCHS: Final[tuple[Literal["best", "last"], ...]] = ("best", "last")
 
 
@@ -40,6 +41,8 @@ class Trial:
     best_epoch: float
     """Accuracy of the epoch with the least held-out loss, whichever is published."""
     last_epoch: float
+    watched: tuple[float, ...]
+    """Test accuracy after each epoch, for recipes whose published figure was picked so; else empty."""
 
     @property
     def epoch_seconds(self) -> float:
@@ -57,6 +60,8 @@ class Figures:
     accuracy_spread: float
     best_epoch: float
     last_epoch: float
+    picked_on_test: float | None
+    """The best epoch's, had the test part been watched."""
     epoch_seconds: float
     epochs: float
 
@@ -72,8 +77,9 @@ def run_trials(
             directory = folder / dataset.task / recipe.model
             if not (directory / MANIFEST).exists():
                 resume = (folder / "runs" / folder.name / "state.json").exists()
-                fit(recipe, dataset, folder, seed=seed, resume=resume, say=say)
-            yield _ask(recipe, seed, read_bundle(directory), dataset, Run.open(folder / "runs" / folder.name))
+                watch = _watch(recipe, dataset, folder / _WATCHED)
+                fit(recipe, dataset, folder, seed=seed, resume=resume, watch=watch, say=say)
+            yield _ask(recipe, seed, read_bundle(directory), dataset, folder)
 
 
 def summarise(trials: Sequence[Trial]) -> Figures:
@@ -86,6 +92,7 @@ def summarise(trials: Sequence[Trial]) -> Figures:
         accuracy_spread=round(_spread(accuracies), 4),
         best_epoch=round(mean(trial.best_epoch for trial in trials), 4),
         last_epoch=round(mean(trial.last_epoch for trial in trials), 4),
+        picked_on_test=round(mean(max(trial.watched) for trial in trials), 4) if trials[0].watched else None,
         epoch_seconds=round(mean(trial.epoch_seconds for trial in trials), 1),
         epochs=round(mean(len(trial.history) for trial in trials), 1),
     )
@@ -112,8 +119,25 @@ class _AsTrained:
         return np.concatenate([1 - p, p], axis=1) if p.shape[1] == 1 else p
 
 
-def _ask(recipe: Recipe, seed: int, bundle: Bundle, dataset: Dataset, run: Run) -> Trial:
-    """The test texts through the published model, and through the best and the last epoch's."""
+def _watch(recipe: Recipe, dataset: Dataset, path: Path) -> Watch | None:
+    """Writes down the test accuracy of each epoch where the published figure was picked so. Nothing here reads it."""
+    if not (recipe.published and recipe.published.picked_on_test):
+        return None
+    encoder = TextEncoder(dataset.words, recipe.num_words, recipe.maxlen, recipe.windows)
+    test = encode(encoder, dataset.test)
+
+    def watch(epoch: int, model: keras.Model) -> None:
+        found = json.loads(path.read_text()) if path.exists() else {}
+        measured = mean_over(model.test_on_batch, test.ids, test.window_labels, batch=512)["accuracy"]
+        path.write_text(json.dumps({**found, str(epoch): round(measured, 6)}))
+
+    return watch
+
+
+def _ask(recipe: Recipe, seed: int, bundle: Bundle, dataset: Dataset, folder: Path) -> Trial:
+    """The test texts through the published model, and through the best and the last epoch's of the held-out run."""
+    run = Run.open(folder / "runs" / folder.name)
+    watched = json.loads((folder / _WATCHED).read_text()) if (folder / _WATCHED).exists() else {}
     plain = bundle.manifest.model_copy(update={"calibration": Calibration(temperature=1, uncertain_below=0)})
     test = encode(bundle.encoder(), dataset.test)
     scores = score_texts(open_engine(bundle, "onnx"), plain, test)
@@ -126,7 +150,18 @@ def _ask(recipe: Recipe, seed: int, bundle: Bundle, dataset: Dataset, run: Run) 
     best, last = (
         accuracy(score_texts(_AsTrained(run.load_epoch(which)), plain, test, len(test.ids))) for which in _EPOCHS
     )
-    return Trial(recipe, seed, bundle, history, scores, log_loss(scores, test.labels), accuracy(scores), best, last)
+    return Trial(
+        recipe=recipe,
+        seed=seed,
+        bundle=bundle,
+        history=history,
+        scores=scores,
+        loss=log_loss(scores, test.labels),
+        accuracy=accuracy(scores),
+        best_epoch=best,
+        last_epoch=last,
+        watched=tuple(watched.values()),
+    )
 
 
 def _spread(values: Sequence[float]) -> float:

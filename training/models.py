@@ -1,6 +1,6 @@
 """Recipe -> Keras model: window of ids in, one probability a label out. Pure Keras 3, any back end."""
 
-from typing import Any
+from typing import Any, Final, Literal
 
 import keras
 import numpy as np
@@ -11,6 +11,7 @@ from training.network import OVER_TIME
 from training.recipes import Recipe
 
 _RECURRENT = {"simple_rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
+_WORTH_COMPILING: Final = 5_000
 _OPTIMIZERS = {"adam": keras.optimizers.Adam, "rmsprop": keras.optimizers.RMSprop}
 
 
@@ -61,14 +62,28 @@ def _add(  # noqa: PLR0911 - one line a kind
             )(x)
 
 
-def compile_model(model: keras.Model, recipe: Recipe) -> keras.Model:
+def compile_model(model: keras.Model, recipe: Recipe, *, jit: bool | Literal["auto"] = "auto") -> keras.Model:
+    """Ready to learn. `jit`: as `training.fit` chooses; "auto" is Keras' own choice."""
     binary = model.output_shape[-1] == 1
     model.compile(
         optimizer=_OPTIMIZERS[recipe.optimizer](recipe.learning_rate, clipnorm=recipe.gradient_norm),
         loss="binary_crossentropy" if binary else "sparse_categorical_crossentropy",
         metrics=["accuracy"],
+        jit_compile=jit,
     )
     return model
+
+
+def pays_to_compile(recipe: Recipe, windows: int) -> bool | Literal["auto"]:
+    """Whether XLA makes a run over so many windows faster: `compile_model`'s `jit`.
+
+    On a CPU it takes a small recurrent step in half the time, a convolution in eight times the time, and seconds to
+    compile (`docs/decisions.md`); on a GPU it would stand in the way of cuDNN.
+    """
+    slow = any(isinstance(layer, network.Convolution) for layer in recipe.network)
+    if keras.distribution.list_devices("gpu") or slow or windows < _WORTH_COMPILING:
+        return "auto"
+    return True
 
 
 def reseed(model: keras.Model, seed: int, epoch: int) -> None:

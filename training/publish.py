@@ -5,6 +5,7 @@ import json
 import platform
 import re
 import shutil
+import tempfile
 import zipfile
 from dataclasses import asdict
 from importlib.metadata import version
@@ -50,43 +51,56 @@ class PublishError(SentopicError):
     code = "publish_failed"
 
 
-def publish(trained: Trained, recipe: Recipe, dataset: Dataset, parts: tuple[Examples, Examples], out: Path) -> Path:
+def publish(
+    trained: Trained, chosen: Trained, recipe: Recipe, dataset: Dataset, parts: tuple[Examples, Examples], out: Path
+) -> Path:
     """Writes `out`/<task>/<model>/ in one step and returns it; an older bundle there is replaced.
 
-    `parts`: the training texts and those held out, on which temperature and threshold are chosen.
+    `parts`: the texts that `chosen` learned from, and those held out, on which its temperature and threshold are
+    chosen. `trained` is `chosen` itself, or what learned anew from all of them.
     The test part is looked at once, after every choice has been made.
     """
     target = out / dataset.task / recipe.model
     staging = out / f".{dataset.task}-{recipe.model}.part"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
-    _save(trained.model, staging / MODEL)
+    engine = _compile(trained.model, recipe, dataset, staging / MODEL)
     (staging / WORDS).write_bytes(format_words(list(dataset.words)))
 
-    parsed = model_file.parse((staging / MODEL).read_bytes(), staging / MODEL)
-    engine = OnnxEngine(parsed, recipe.maxlen, len(dataset.labels))
     encoder = TextEncoder(dataset.words, recipe.num_words, recipe.maxlen, recipe.windows)
     held_out = encode(encoder, parts[1])
     _compare(trained.model, engine, held_out)
 
     draft = _draft(trained, recipe, dataset, parts, staging)
-    calibrated = draft.model_copy(update={"calibration": _calibrate(draft, engine, held_out, recipe)})
+    judge = engine if trained is chosen else _compile_aside(chosen.model, recipe, dataset)
+    calibrated = draft.model_copy(update={"calibration": _calibrate(draft, judge, held_out, recipe)})
     checked = evaluate(
-        score_texts(engine, calibrated, held_out), held_out.labels, calibrated.calibration.uncertain_below
+        score_texts(judge, calibrated, held_out), held_out.labels, calibrated.calibration.uncertain_below
     )
     tested, details = _test(calibrated, engine, dataset, recipe)
     measured = calibrated.model_copy(update={"metrics": _headline(checked, tested, recipe)})
 
     report = {"held_out": checked.to_json(), "test": {k: v.to_json() for k, v in tested.items()}, **details}
-    report["history"] = [asdict(epoch) for epoch in trained.history]
+    report["history"] = [asdict(epoch) for epoch in chosen.history]
     (staging / "metrics.json").write_text(json.dumps(report, indent=1) + "\n")
-    plots.draw_curves(trained.history, trained.epoch, staging / "learning_curves.png")
+    plots.draw_curves(chosen.history, chosen.epoch, staging / "learning_curves.png")
     plots.draw_confusion(details["confusion"], list(dataset.labels), staging / "confusion.png")
     text = card.write(measured, network.describe(recipe.network), tested, details["per_label"], dataset)
     (staging / "CARD.md").write_text(text, encoding="utf-8")
     _seal(measured, engine, encoder, staging)
     _move(staging, target)
     return target
+
+
+def _compile(model: keras.Model, recipe: Recipe, dataset: Dataset, path: Path) -> OnnxEngine:
+    """The engine of the service for `model`, by way of the file that it is saved to."""
+    _save(model, path)
+    return OnnxEngine(model_file.parse(path.read_bytes(), path), recipe.maxlen, len(dataset.labels))
+
+
+def _compile_aside(model: keras.Model, recipe: Recipe, dataset: Dataset) -> OnnxEngine:
+    with tempfile.TemporaryDirectory() as folder:
+        return _compile(model, recipe, dataset, Path(folder) / MODEL)
 
 
 def _save(model: keras.Model, path: Path) -> None:
@@ -210,7 +224,8 @@ def _labels(dataset: Dataset, training: Examples) -> list[Label]:
 def _describe(dataset: Dataset, parts: tuple[Examples, Examples], recipe: Recipe) -> dict[str, str | int]:
     training, validation = parts
     counts = {"training": len(training), "held_out": len(validation), "test": len(dataset.test)}
-    return {"name": dataset.name, "sha256": dataset.sha256, "holdout": recipe.holdout, **counts}
+    refit = {"refit": len(dataset.train)} if recipe.refit else {}
+    return {"name": dataset.name, "sha256": dataset.sha256, "holdout": recipe.holdout, **counts, **refit}
 
 
 def _golden(text: str, manifest: Manifest, engine: Engine, encoder: TextEncoder) -> Golden:

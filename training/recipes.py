@@ -22,6 +22,8 @@ class Published:
     accuracy: float | None = None
     parameters: tuple[int, ...] = ()
     """Of the layers that the source counts, from the ids up."""
+    picked_on_test: bool = False
+    """The source watched the test part while it trained."""
     note: str = ""
 
 
@@ -54,6 +56,8 @@ class Recipe:
     keep: Literal["best", "last"] = "best"
     """Which epoch is published: the one with the least held-out loss, or the last."""
     holdout: Holdout = "tutorial"
+    refit: bool = False
+    """Whether the model learns anew from all texts, for as many epochs, once the held-out part has done its service."""
     answer_accuracy: float = 0.97
     """Answers less sure than those that are right this often on the held-out texts are `uncertain`."""
     published: Published | None = None
@@ -200,7 +204,8 @@ _TABLE = (
         epochs=5,
         patience=None,
         keep="last",
-        published=Published(accuracy=0.85, note="Keras' own example of the kind"),
+        refit=True,
+        published=Published(accuracy=0.85, picked_on_test=True, note="Keras' own example of the kind"),
     ),
     Recipe(
         name="reuters-lstm",
@@ -212,8 +217,9 @@ _TABLE = (
         batch=100,
         patience=None,
         keep="last",
+        refit=True,
         answer_accuracy=0.9,
-        published=Published(accuracy=0.71, note="what others report"),
+        published=Published(accuracy=0.71, picked_on_test=True, note="what others report"),
     ),
 )
 RECIPES = {recipe.id: recipe for recipe in _TABLE}

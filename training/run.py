@@ -19,13 +19,16 @@ from app.errors import DataError
 
 @dataclass(frozen=True)
 class Epoch:
-    """Means over the windows of one epoch (counted from 1); `loss` and `accuracy` with dropout on."""
+    """Means over the windows of one epoch (counted from 1); `loss` and `accuracy` with dropout on.
+
+    `val_loss` and `val_accuracy` are None where nothing is held out.
+    """
 
     epoch: int
     loss: float
     accuracy: float
-    val_loss: float
-    val_accuracy: float
+    val_loss: float | None
+    val_accuracy: float | None
     seconds: float
 
 
@@ -71,6 +74,10 @@ class Run:
         return run
 
     @classmethod
+    def resume_or_start(cls, folder: Path, settings: dict[str, Any]) -> "Run":
+        return cls.start(folder, settings) if _read_state(folder) is None else cls.resume(folder, settings)
+
+    @classmethod
     def open(cls, folder: Path) -> "Run":
         """A run as it stands, to look at."""
         state = _read_state(folder)
@@ -80,7 +87,9 @@ class Run:
 
     @property
     def best(self) -> Epoch:
-        return min(self.history, key=lambda entry: (math.isnan(entry.val_loss), entry.val_loss))
+        """The first with the least held-out loss; where none has one, the last."""
+        losses = [math.inf if e.val_loss is None or math.isnan(e.val_loss) else e.val_loss for e in self.history]
+        return self.history[losses.index(min(losses)) if min(losses) < math.inf else -1]
 
     def stale_epochs(self) -> int:
         """Epochs since the best one."""

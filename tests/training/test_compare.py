@@ -12,6 +12,7 @@ pytest.importorskip("keras")
 
 from training import cli, datasets
 from training.compare import Trial, hardest, run_trials, summarise
+from training.recipes import Published
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,18 @@ def test_published_epoch_is_one_of_the_two_that_are_asked(
     (kept,) = run_trials([last], 1, lambda _: tiny.dataset(2), out, lambda _: None)
     assert kept.accuracy == pytest.approx(kept.last_epoch)
     assert kept.bundle.manifest.recipe["epoch"] == 2
+
+
+def test_test_part_is_watched_where_the_published_figure_was_picked_on_it(tiny: Any, tmp_path: Path) -> None:
+    """And the bundle knows nothing of it."""
+    plain = tiny.recipe(epochs=2, keep="last", refit=True, windows="last")
+    picked = dataclasses.replace(plain, published=Published(accuracy=0.9, picked_on_test=True))
+    (one,) = run_trials([plain], 1, lambda _: tiny.dataset(2), tmp_path / "plain", lambda _: None)
+    (other,) = run_trials([picked], 1, lambda _: tiny.dataset(2), tmp_path / "picked", lambda _: None)
+    assert (one.watched, len(other.watched)) == ((), 2)
+    assert other.watched[1] == pytest.approx(other.accuracy)
+    assert one.bundle.manifest.golden == other.bundle.manifest.golden
+    assert (summarise([one]).picked_on_test, summarise([other]).picked_on_test) == (None, round(max(other.watched), 4))
 
 
 def test_summary_is_mean_and_standard_deviation(trials: tuple[Path, list[Trial], list[str]]) -> None:

@@ -12,7 +12,7 @@ pytest.importorskip("keras")
 
 from app.bundle import read_bundle
 from app.errors import DataError
-from training.fit import fit
+from training.fit import fit, mean_over
 from training.network import Dropout, Embedding, Recurrent, SpatialDropout, Summary
 
 
@@ -111,6 +111,70 @@ def test_finished_run_says_so_and_keeps_its_two_models(stopped_run: tuple[Path, 
     assert {path.name for path in folder.iterdir()} == {
         "state.json", f"epoch-{last:04}.keras", f"epoch-{last - 2:04}.keras"
     }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def refitted_run(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, list[int]]:
+    out, seen = tmp_path_factory.mktemp("refitted"), list[int]()
+    directory = fit(
+        tiny.recipe(refit=True, epochs=2), tiny.dataset(2), out, watch=lambda epoch, _: seen.append(epoch),
+        say=lambda line: None,
+    )  # fmt: skip
+    return out, directory, seen
+
+
+def test_refitted_model_learned_from_all_texts_and_is_the_one_published(
+    refitted_run: tuple[Path, Path, list[int]], tiny: Any
+) -> None:
+    out, directory, _ = refitted_run
+    again = tiny.run_folder(out).with_name(f"{tiny.run_folder(out).name}-refit")
+    state = json.loads((again / "state.json").read_text())
+    assert state["finished"] is True
+    assert [epoch["val_loss"] for epoch in state["history"]] == [None, None]
+    bundle = read_bundle(directory)
+    (published,) = bundle.model.layers[1].weights.values()
+    assert not np.array_equal(published, tiny.weights(out, 2)[0])
+    assert (bundle.manifest.data["training"], bundle.manifest.data["refit"]) == (67, 84)
+    assert "learned anew from all 84 texts" in (directory / "CARD.md").read_text()
+    assert len(json.loads((directory / "metrics.json").read_text())["history"]) == 2
+    assert not (directory / "chosen.keras").exists()
+
+
+def test_refitted_model_keeps_the_temperature_that_held_out_texts_gave(
+    refitted_run: tuple[Path, Path, list[int]], tiny: Any, tmp_path: Path
+) -> None:
+    """Texts that a model learned from say nothing of how sure it may be."""
+    plain = fit(tiny.recipe(epochs=2, keep="last"), tiny.dataset(2), tmp_path, say=lambda line: None)
+    refitted = read_bundle(refitted_run[1]).manifest
+    assert refitted.calibration == read_bundle(plain).manifest.calibration
+    assert refitted.golden != read_bundle(plain).manifest.golden
+
+
+def test_refit_that_was_interrupted_goes_on(
+    refitted_run: tuple[Path, Path, list[int]], tiny: Any, tmp_path: Path
+) -> None:
+    recipe, calls = tiny.recipe(refit=True, epochs=2), list[str]()
+
+    def say(line: str) -> None:
+        calls.append(line)
+        if len([call for call in calls if call.startswith("epoch")]) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(recipe, tiny.dataset(2), tmp_path, say=say)
+    directory = fit(recipe, tiny.dataset(2), tmp_path, resume=True, say=lambda line: None)
+    assert read_bundle(directory).manifest.golden == read_bundle(refitted_run[1]).manifest.golden
+
+
+def test_only_the_model_that_is_published_is_watched(refitted_run: tuple[Path, Path, list[int]]) -> None:
+    assert refitted_run[2] == [1, 2]
+
+
+def test_pass_in_batches_means_over_windows() -> None:
+    """The last batch is smaller, and weighs less."""
+    values = iter([1.0, 2.0, 6.0])
+    found = mean_over(lambda *_, **__: {"loss": next(values)}, np.zeros((5, 3)), np.zeros(5), batch=2)
+    assert found == {"loss": pytest.approx((1 * 2 + 2 * 2 + 6) / 5)}
 
 
 def test_three_labels_have_three_scores(stopped_run: tuple[Path, Path]) -> None:

@@ -40,7 +40,7 @@ def publish_again(whole_run: Path, tiny: Any) -> Any:
 
     def run(out: Path, seed: int = 2) -> Path:
         trained = Trained(model, 1, tuple(history), seed)
-        return publish(trained, tiny.recipe(), dataset, hold_out(dataset.train, "tutorial"), out)
+        return publish(trained, trained, tiny.recipe(), dataset, hold_out(dataset.train, "tutorial"), out)
 
     return run
 

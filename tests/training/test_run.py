@@ -19,7 +19,7 @@ from training.run import Epoch, Run
 SETTINGS = {"recipe": {"units": [4]}, "seed": 1, "data": "abc"}
 
 
-def epoch(number: int, val_loss: float) -> Epoch:
+def epoch(number: int, val_loss: float | None) -> Epoch:
     return Epoch(epoch=number, loss=0.5, accuracy=0.5, val_loss=val_loss, val_accuracy=0.5, seconds=1.0)
 
 
@@ -137,4 +137,10 @@ def test_checkpoint_that_is_gone_says_what_to_do(model: Any, folder: Path) -> No
 def test_epoch_whose_loss_is_no_number_is_never_the_best(model: Any, folder: Path) -> None:
     run = Run.start(folder, SETTINGS)
     run.history = [epoch(1, float("nan")), epoch(2, 0.9)]
+    assert run.best.epoch == 2
+
+
+def test_last_epoch_is_the_best_where_nothing_is_held_out(model: Any, folder: Path) -> None:
+    run = Run.start(folder, SETTINGS)
+    run.history = [epoch(1, None), epoch(2, None)]
     assert run.best.epoch == 2
