@@ -27,6 +27,9 @@ MODEL: Final = "model.keras"
 WORDS: Final = "words.txt"
 MAX_MANIFEST_BYTES: Final = 2**20
 
+MAX_MAXLEN: Final = 10_000
+"""Ids a window."""
+
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -47,7 +50,7 @@ class TextSpec(_Sealed):
     """The text contract's numbers; a bundle made under another contract is refused."""
 
     num_words: Annotated[int, Field(gt=INDEX_FROM, le=10_000_000)]
-    maxlen: Annotated[int, Field(ge=1, le=10_000)]
+    maxlen: Annotated[int, Field(ge=1, le=MAX_MAXLEN)]
     windows: Windows
     pad_id: Literal[0] = PAD
     start_id: Literal[1] = START

@@ -28,11 +28,12 @@ def write(
     own = tested[spec.windows]
     reading = _READING[spec.windows].format(maxlen=spec.maxlen, before=spec.maxlen - 1)
     anew = f"\nThe published model then learned anew from all {data['refit']:,} texts." if "refit" in data else ""
+    changed = "".join(f", {key} changed to {recipe[key]}" for key in recipe["changed"])
     rows = "\n".join(_row(windows, result, windows == spec.windows) for windows, result in tested.items())
     return f"""# {manifest.task} / {manifest.model}
 
-Recipe `{recipe["name"]}` (seed {recipe["seed"]}) on {data["name"]}: {data["training"]:,} texts to learn from, \
-{data["held_out"]:,} held out,
+Recipe `{recipe["name"]}`{changed} (seed {recipe["seed"]}) on {data["name"]}: {data["training"]:,} texts to learn \
+from, {data["held_out"]:,} held out,
 on which the epoch, the temperature and the threshold were chosen, and {data["test"]:,} for the test, looked at \
 once.{anew}
 {manifest.parameters:,} parameters: {spec.num_words:,} words, {layers}.

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.engines.quiet import native_stderr_muted
-from app.errors import DataError, SentopicError, UsageError
+from app.errors import DataError, SentopicError, UnknownRecipeError, UsageError
 from training import recipes
-from training.recipes import Exercise
+from training.recipes import Exercise, Recipe
 
 if TYPE_CHECKING:
     from training.datasets import Dataset
@@ -101,7 +101,12 @@ def _add_data_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--source", choices=("auto", "npz", "raw"), default="auto", help="which files of DIR (default: auto)"
     )
-    command.add_argument("--epochs", type=_count, metavar="N", help="at most so many (default: the recipe's)")
+    for name, what in (
+        ("epochs", "at most so many"),
+        ("num-words", "ids from 0 up; rarer words become unknown"),
+        ("maxlen", "ids a window"),
+    ):
+        command.add_argument(f"--{name}", type=_count, metavar="N", help=f"{what} (default: the recipe's)")
     command.add_argument("--limit", type=_count, metavar="N", help="only the first N texts of each part, for trying")
 
 
@@ -113,17 +118,20 @@ def _fit(options: argparse.Namespace) -> int:
     recipe = recipes.find(options.recipe)
     if isinstance(recipe, Exercise):
         return _exercise(recipe, options, say)
-    if options.epochs:
-        recipe = dataclasses.replace(recipe, epochs=options.epochs)
+    recipe = _change(recipe, options)
     if options.data is not None and not options.data.is_dir():
         raise DataError(
             f"{options.data} is not a directory. --data (or SENTOPIC_DATA) names one with the data's files."
         )
 
     with native_stderr_muted():
+        import keras
+
         from training.datasets import LOADERS
         from training.fit import fit
 
+    if options.quiet:
+        keras.config.disable_interactive_logging()
     dataset = LOADERS[recipe.data](options.data, options.source)
     if options.limit:
         dataset = dataset.limited(options.limit)
@@ -132,6 +140,12 @@ def _fit(options: argparse.Namespace) -> int:
     say(f"published {bundle}: test accuracy {metrics['test_accuracy']:.4f} "
         f"({metrics['test_accuracy_low']:.4f} to {metrics['test_accuracy_high']:.4f})")  # fmt: skip
     return 0
+
+
+def _change(recipe: Recipe, options: argparse.Namespace) -> Recipe:
+    """The recipe with what the command line says otherwise."""
+    given = {name: getattr(options, name) for name in ("epochs", "num_words", "maxlen")}
+    return dataclasses.replace(recipe, **{name: value for name, value in given.items() if value})
 
 
 def _exercise(exercise: Exercise, options: argparse.Namespace, say: Callable[[str], None]) -> int:
@@ -168,9 +182,7 @@ def _recipes(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    chosen = [recipes.find_text_recipe(name) for name in options.recipes]
-    if options.epochs:
-        chosen = [dataclasses.replace(recipe, epochs=options.epochs) for recipe in chosen]
+    chosen = [_change(recipes.find_text_recipe(name), options) for name in options.recipes]
     with native_stderr_muted():
         from training import compare, listing, report
         from training.datasets import LOADERS
@@ -217,15 +229,20 @@ def _anatomy(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    recipe = recipes.find_text_recipe(options.recipe)
+    recipe = recipes.find(options.recipe)
+    if recipe.name == "lstm-shapes":
+        raise UnknownRecipeError("lstm-shapes is a check of shapes, not a model: sentopic-train fit lstm-shapes")
     with native_stderr_muted():
-        from training import listing, models, plots
+        from training import exercises, listing, models, plots
 
-    model = models.build(recipe, listing.LABELS[recipe.data])
+    if isinstance(recipe, Exercise):
+        model = exercises.build_next_number()
+    else:
+        model = models.build(recipe, listing.LABELS[recipe.data])
     model.summary(line_length=78)
     if options.picture:
-        layers = [(layer.name, layer.output.shape, layer.count_params()) for layer in model.layers]
-        plots.draw_network(f"{recipe.id}: {model.count_params():,} parameters", layers, options.picture)
+        title = f"{options.recipe}: {model.count_params():,} parameters"
+        plots.draw_network(title, models.list_layers(model), options.picture)
         print(f"picture: {options.picture}")
     return 0
 

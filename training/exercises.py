@@ -27,12 +27,17 @@ class NextNumber:
     seed: int
 
 
-def fit_next_number(out: Path, seed: int, epochs: int = 100) -> NextNumber:
-    """Trains (batch, 3, 1) -> (batch, 1) on four sequences and writes the model and what it learned to `out`."""
-    keras.utils.set_random_seed(seed)
-    model = keras.Sequential(
+def build_next_number() -> keras.Model:
+    """(batch, 3, 1) -> (batch, 1)."""
+    return keras.Sequential(
         [keras.Input((3, 1)), layers.LSTM(10, activation="relu"), layers.Dense(10), layers.Dense(1)]
     )
+
+
+def fit_next_number(out: Path, seed: int, epochs: int = 100) -> NextNumber:
+    """Trains on four sequences and writes the model and what it learned to `out`."""
+    keras.utils.set_random_seed(seed)
+    model = build_next_number()
     model.compile(optimizer="adam", loss="mse")
     x = np.array(SEQUENCES, np.float32)[..., None]
     history = model.fit(x, np.array(NEXT, np.float32)[:, None], epochs=epochs, batch_size=1, verbose=0).history

@@ -41,7 +41,7 @@ def fit(
     the last one and ends as if it had never stopped. `watch` sees every epoch (from 1) of the model that is published,
     and changes nothing. Raises DataError if data and recipe do not fit, or there is nothing to resume.
     """
-    recipes.check(recipe)
+    recipes.check(recipe, len(dataset.words))
     training, validation = hold_out(dataset.train, recipe.holdout)
     if any(isinstance(layer, Recurrent) and layer.recurrent_dropout for layer in recipe.network):
         say("recurrent dropout: cuDNN has no such thing, so a GPU trains this model no faster than step by step")
@@ -140,7 +140,8 @@ def mean_over(step: Callable[..., dict[str, float]], ids: Ids, labels: Labels, b
     period doubles: a pass of ten seconds takes up to twenty (`docs/decisions.md`).
     """
     sums: dict[str, float] = {}
-    bar = keras.utils.Progbar(len(ids), verbose=1 if sys.stderr.isatty() else 0)
+    shown = sys.stdout.isatty() and keras.config.is_interactive_logging_enabled()
+    bar = keras.utils.Progbar(len(ids), verbose=1 if shown else 0)
     for start in range(0, len(ids), batch):
         rows = slice(start, start + batch)
         count = len(ids[rows])

@@ -1,5 +1,6 @@
 """Recipe -> Keras model: window of ids in, one probability a label out. Pure Keras 3, any back end."""
 
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import keras
@@ -60,6 +61,26 @@ def _add(  # noqa: PLR0911 - one line a kind
                 recurrent_dropout=recurrent_dropout,
                 name=f"{kind}_{len(sequences) + 1}",
             )(x)
+
+
+@dataclass(frozen=True)
+class LayerShape:
+    """A layer as it is drawn; `reads`: the places of the layers whose output it takes."""
+
+    name: str
+    output: tuple[int | None, ...]
+    parameters: int
+    reads: tuple[int, ...]
+
+
+def list_layers(model: keras.Model) -> list[LayerShape]:
+    places = {layer.name: place for place, layer in enumerate(model.layers)}
+    found = []
+    for place, layer in enumerate(model.layers):
+        makers = [tensor._keras_history.operation.name for tensor in keras.tree.flatten(layer.input)]  # noqa: SLF001
+        reads = sorted(places[name] for name in makers if places.get(name, place) < place)
+        found.append(LayerShape(layer.name, tuple(layer.output.shape), layer.count_params(), tuple(reads)))
+    return found
 
 
 def compile_model(model: keras.Model, recipe: Recipe, *, jit: bool | Literal["auto"] = "auto") -> keras.Model:

@@ -109,3 +109,15 @@ def count_parameters(network: Sequence[Layer], num_words: int, labels: int) -> l
                 channels = 2 * sum(recurrent)
     outputs = 1 if labels == 2 else labels
     return [*counts, (f"dense {outputs}", outputs * (channels + 1))]
+
+
+def least_maxlen(network: Sequence[Layer]) -> int:
+    """The shortest window of which every layer has a step to read."""
+    steps = 1
+    for layer in reversed(network):
+        match layer:
+            case Convolution(_, width):
+                steps += width - 1
+            case MaxPooling(width):
+                steps *= width
+    return steps

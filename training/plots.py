@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from training.anatomy import Anatomy
+from training.models import LayerShape
 from training.run import Epoch
 
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -152,26 +154,38 @@ def draw_padding(anatomies: Mapping[str, Anatomy], path: Path) -> None:
     _save(figure, path)
 
 
-def draw_network(title: str, layers: Sequence[tuple[str, tuple[int | None, ...], int]], path: Path) -> None:
-    """A box a layer, from the ids up to the answer: its name, what it hands on, and its parameters."""
-    figure, axes = plt.subplots(figsize=(5.4, 0.8 * len(layers) + 0.7), layout="constrained")
-    axes.set(xlim=(0, 1), ylim=(-0.6, len(layers) - 0.3))
+def draw_network(title: str, layers: Sequence[LayerShape], path: Path) -> None:
+    """A box a layer, from the ids up to the answer: its name, what it hands on, its parameters; arrows to readers."""
+    skipping = sorted({read for place, layer in enumerate(layers) for read in layer.reads if read < place - 1})
+    right = 1 + 0.03 * len(skipping)
+    figure, axes = plt.subplots(figsize=(5.4 * right, 0.8 * len(layers) + 0.7), layout="constrained")
+    axes.set(xlim=(0, right), ylim=(-0.6, len(layers) - 0.3))
     axes.axis("off")
     axes.set_title(title, fontsize=11)
-    for place, (name, shape, parameters) in enumerate(layers):
-        shade = "#dcebfb" if parameters else "#f2f3f5"
+    for place, layer in enumerate(layers):
+        shade = "#dcebfb" if layer.parameters else "#f2f3f5"
         axes.add_patch(
             plt.Rectangle((0.04, place - 0.3), 0.92, 0.6, facecolor=shade, edgecolor=TRAINING, linewidth=0.8)
         )
-        sizes = " x ".join("batch" if size is None else str(size) for size in shape)
-        axes.text(0.08, place, name, va="center", fontsize=9, weight="bold")
+        sizes = " x ".join("batch" if size is None else str(size) for size in layer.output)
+        parameters = f"{layer.parameters:,}" if layer.parameters else ""
+        axes.text(0.08, place, layer.name, va="center", fontsize=9, weight="bold")
         axes.text(0.62, place, sizes, va="center", ha="center", fontsize=8.5)
-        axes.text(0.93, place, f"{parameters:,}" if parameters else "", va="center", ha="right", fontsize=8.5)
-        if place:
-            axes.annotate(
-                "", (0.5, place - 0.3), (0.5, place - 0.7), arrowprops={"arrowstyle": "->", "color": TRAINING}
-            )
+        axes.text(0.93, place, parameters, va="center", ha="right", fontsize=8.5)
+        for read in layer.reads:
+            lane = 0.99 + 0.03 * skipping.index(read) if read < place - 1 else None
+            _draw_arrow(axes, read, place, lane)
     _save(figure, path)
+
+
+def _draw_arrow(axes: Axes, low: int, high: int, lane: float | None) -> None:
+    """Straight up to a neighbour; past other boxes in a lane beside them, one a source."""
+    style = {"arrowstyle": "->", "color": TRAINING}
+    if lane is None:
+        axes.annotate("", (0.5, high - 0.3), (0.5, low + 0.3), arrowprops=style)
+        return
+    axes.plot((0.96, lane, lane), (low, low, high - 0.1), color=TRAINING, linewidth=0.8)
+    axes.annotate("", (0.96, high - 0.1), (lane, high - 0.1), arrowprops={**style, "shrinkA": 0})
 
 
 def _save(figure: Figure, path: Path) -> None:

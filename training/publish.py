@@ -34,7 +34,7 @@ from app.engines.onnx import OnnxEngine
 from app.engines.open import open_engine
 from app.errors import SentopicError
 from app.text import TextEncoder, Windows
-from training import card, network, plots
+from training import card, network, plots, recipes
 from training.datasets import Dataset, Examples
 from training.encoding import EncodedExamples, encode, score_texts
 from training.evaluate import Evaluation, confusion, evaluate, fit_temperature, fit_threshold
@@ -131,7 +131,13 @@ def _draft(
         model=recipe.model,
         labels=_labels(dataset, parts[0]),
         text=TextSpec(num_words=recipe.num_words, maxlen=recipe.maxlen, windows=recipe.windows),
-        recipe={**recipe.to_json(), "name": recipe.id, "seed": trained.seed, "epoch": trained.epoch},
+        recipe={
+            **recipe.to_json(),
+            "name": recipe.id,
+            "changed": sorted(recipes.changes(recipe)),
+            "seed": trained.seed,
+            "epoch": trained.epoch,
+        },
         data=_describe(dataset, parts, recipe),
         metrics={},
         parameters=trained.model.count_params(),

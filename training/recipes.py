@@ -7,6 +7,7 @@ import difflib
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from app.bundle import MAX_MAXLEN
 from app.errors import DataError, UnknownRecipeError
 from app.text import INDEX_FROM, Windows
 from training import network
@@ -273,7 +274,23 @@ def find_text_recipe(name: str) -> Recipe:
     return recipe
 
 
-def check(recipe: Recipe) -> None:
-    """Refuses sizes that no model has."""
-    if recipe.num_words <= INDEX_FROM + 1 or recipe.maxlen < 1:
-        raise DataError(f"{recipe.id}: num_words must exceed {INDEX_FROM + 1}, and maxlen 0")
+def changes(recipe: Recipe) -> dict[str, Any]:
+    """What differs from the recipe of that name, as after `--maxlen`; for a name of nobody's, nothing."""
+    original = RECIPES.get(recipe.id, recipe).to_json()
+    return {key: value for key, value in recipe.to_json().items() if value != original[key]}
+
+
+def check(recipe: Recipe, words: int) -> None:
+    """Refuses sizes that no model, or none over an index of so many words, has."""
+    most = max(words + INDEX_FROM + 1, RECIPES.get(recipe.id, recipe).num_words)
+    if not INDEX_FROM + 2 <= recipe.num_words <= most:
+        raise DataError(
+            f"{recipe.id}: num_words must be {INDEX_FROM + 2} to {most:,}, not {recipe.num_words:,}: "
+            f"{INDEX_FROM + 1} ids that name no word, and one for each of the index's {words:,} words"
+        )
+    least = network.least_maxlen(recipe.network)
+    if not least <= recipe.maxlen <= MAX_MAXLEN:
+        raise DataError(
+            f"{recipe.id}: maxlen must be {least} to {MAX_MAXLEN:,}, not {recipe.maxlen:,}: "
+            f"its layers read at least {least} ids, and no bundle holds windows of more than {MAX_MAXLEN:,}"
+        )

@@ -134,8 +134,12 @@ class Run:
 
 def _save(model: keras.Model, path: Path) -> None:
     part = path.with_name(f"part-{path.name}")
-    model.save(part)
-    os.replace(part, path)
+    try:
+        model.save(part)
+        os.replace(part, path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _load(path: Path, **options: bool) -> keras.Model:

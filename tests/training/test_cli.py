@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.bundle import find_bundles, read_bundle
-from training import cli, datasets, recipes
+from training import cli, datasets, listing, recipes
 
 
 def test_recipes_are_listed_for_people_and_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,6 +138,48 @@ def test_fit_publishes_a_bundle(layouts: Any, tmp_path: Path, capsys: pytest.Cap
     assert capsys.readouterr() == ("", "")
 
 
+def test_sizes_can_be_changed_and_the_bundle_says_so(
+    layouts: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("keras")
+    data = layouts.reviews["npz"](tmp_path / "data")
+    command = ["fit", "imdb-lstm", "--data", str(data), "--epochs", "1", "--out", str(tmp_path / "out")]
+    assert cli.main([*command, "--maxlen", "20", "--num-words", "60"]) == 0
+    (directory,) = find_bundles(tmp_path / "out")
+    manifest = read_bundle(directory).manifest
+    assert (manifest.text.maxlen, manifest.text.num_words) == (20, 60)
+    assert manifest.recipe["changed"] == ["epochs", "maxlen", "num_words"]
+    assert "Recipe `imdb-lstm.v1`, epochs changed to 1, maxlen changed to 20" in (directory / "CARD.md").read_text()
+    capsys.readouterr()
+    assert cli.main([*command, "--maxlen", "10001"]) == 1
+    assert "maxlen must be 1 to 10,000, not 10,001" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("recipe", "needs"), [("imdb-lstm", "x_train"), ("reuters-lstm", "x.npy")])
+def test_data_of_another_kind_do_not_fit_a_recipe(
+    recipe: str, needs: str, layouts: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reviews, newswires = layouts.reviews["npz"](tmp_path / "a"), layouts.newswires["npz"](tmp_path / "b")
+    (reviews / "imdb.npz").rename(tmp_path / "reviews.npz")
+    (newswires / "reuters.npz").rename(reviews / "imdb.npz")
+    (tmp_path / "reviews.npz").rename(newswires / "reuters.npz")
+    data = reviews if recipe == "imdb-lstm" else newswires
+    assert cli.main(["fit", recipe, "--data", str(data)]) == 1
+    assert f"is not the .npz file that Keras publishes: \"There is no item named '{needs}" in capsys.readouterr().err
+
+
+def test_measured_figures_stand_beside_the_published_ones(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = tmp_path / "measured.json"
+    measured.write_text(json.dumps({"imdb-gru.v1": {"accuracy": 0.8093, "accuracy_spread": 0.0021}}))
+    monkeypatch.setattr(listing, "MEASURED", measured)
+    assert cli.main(["recipes"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert "0.8093 ± 0.0021" in lines["imdb-gru.v1"]
+    assert "±" not in lines["imdb-rnn.v1"]
+
+
 def test_recipes_are_listed_with_their_parameters_and_published_figures(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["recipes"]) == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
@@ -156,8 +198,10 @@ def test_recipe_is_shown_in_words_and_as_a_picture(capsys: pytest.CaptureFixture
     assert cli.main(["show", "imdb-cnn-lstm", "--picture", str(tmp_path / "layers.png")]) == 0
     assert "598,165" in capsys.readouterr().out
     assert (tmp_path / "layers.png").read_bytes().startswith(b"\x89PNG")
-    assert cli.main(["show", "next-number"]) == 2
-    assert "reads no text" in capsys.readouterr().err
+    assert cli.main(["show", "next-number"]) == 0
+    assert "601" in capsys.readouterr().out
+    assert cli.main(["show", "lstm-shapes"]) == 2
+    assert "a check of shapes, not a model" in capsys.readouterr().err
 
 
 def test_numbers_go_on_and_shapes_are_what_the_tutorial_says(

@@ -15,7 +15,7 @@ from training.datasets import Dataset, Examples
 from training.datasets.imdb import LABELS as SENTIMENTS
 from training.datasets.reuters import LABELS as TOPICS
 from training.fit import fit
-from training.models import build
+from training.models import build, list_layers
 from training.network import (
     Convolution,
     Dropout,
@@ -27,9 +27,10 @@ from training.network import (
     Summary,
     count_parameters,
     describe,
+    least_maxlen,
     to_json,
 )
-from training.recipes import RECIPES, Recipe
+from training.recipes import RECIPES, Recipe, find_text_recipe
 
 
 def recipe(*layers: Layer) -> Recipe:
@@ -65,6 +66,23 @@ def test_convolution_and_pooling_shorten_the_sequence() -> None:
         ("Conv1D", (None, 8, 6)),
         ("MaxPooling1D", (None, 2, 6)),
     ]
+
+
+def test_layers_are_listed_with_those_that_they_read() -> None:
+    recipe = dataclasses.replace(find_text_recipe("topic-gru"), network=(Embedding(4), Recurrent("gru", 3), Summary()))
+    listed = list_layers(build(recipe, 3))
+    assert [layer.reads for layer in listed] == [(), (0,), (1,), (2,), (2,), (3, 4), (5,)]
+    assert listed[2].output == (None, 100, 3)
+    assert listed[2].parameters == 3 * 3 * (4 + 3 + 2)
+
+
+def test_shortest_window_leaves_every_layer_a_step() -> None:
+    layers = (Embedding(4), Convolution(6, 5), MaxPooling(4), Recurrent("simple_rnn", 3))
+    assert least_maxlen(layers) == 8
+    recipe = dataclasses.replace(find_text_recipe("topic-gru"), network=layers, maxlen=8)
+    assert build(recipe, 3).layers[3].output.shape == (None, 1, 6)
+    with pytest.raises(ValueError, match=r"negative|zero"):
+        build(dataclasses.replace(recipe, maxlen=7), 3)
 
 
 def test_description_names_what_learns() -> None:

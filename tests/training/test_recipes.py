@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
 
@@ -48,7 +49,7 @@ def test_recipe_is_json_and_can_be_trained(recipe: recipes.Recipe) -> None:
     layers = tuple(getattr(network, layer.pop("layer"))(**layer) for layer in described["network"])
     assert recipes.Recipe(**{**described, "network": layers}) == dataclasses.replace(recipe, published=None)
     assert recipe.data in LOADERS
-    recipes.check(recipe)
+    recipes.check(recipe, 30_980)
 
 
 def test_recipe_cannot_be_changed() -> None:
@@ -56,7 +57,28 @@ def test_recipe_cannot_be_changed() -> None:
         find("topic-gru").epochs = 1  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("sizes", [{"num_words": 4}, {"maxlen": 0}])
-def test_sizes_that_no_model_has_are_refused(sizes: dict[str, int]) -> None:
-    with pytest.raises(DataError, match="num_words must exceed 4, and maxlen 0"):
-        recipes.check(dataclasses.replace(find("topic-gru"), **sizes))
+@pytest.mark.parametrize(
+    ("name", "sizes", "message"),
+    [
+        ("topic-gru", {"num_words": 4}, "num_words must be 5 to 30,984, not 4: 4 ids that name no word"),
+        ("topic-gru", {"num_words": 30_985}, "num_words must be 5 to 30,984, not 30,985"),
+        ("topic-gru", {"maxlen": 0}, "maxlen must be 1 to 10,000, not 0"),
+        ("topic-gru", {"maxlen": 10_001}, "maxlen must be 1 to 10,000, not 10,001"),
+        ("imdb-cnn-lstm", {"maxlen": 7}, "maxlen must be 8 to 10,000, not 7: its layers read at least 8 ids"),
+    ],
+)
+def test_sizes_that_no_model_has_are_refused(name: str, sizes: dict[str, int], message: str) -> None:
+    with pytest.raises(DataError, match=re.escape(message)):
+        recipes.check(dataclasses.replace(find(name), **sizes), 30_980)
+
+
+def test_small_index_does_not_refuse_a_recipe_as_it_stands() -> None:
+    recipes.check(find("topic-gru"), 30)
+    with pytest.raises(DataError, match="num_words must be 5 to 20,000, not 20,001"):
+        recipes.check(dataclasses.replace(find("topic-gru"), num_words=20_001), 30)
+
+
+def test_what_was_changed_is_named() -> None:
+    recipe = find("imdb-lstm")
+    assert recipes.changes(recipe) == {}
+    assert recipes.changes(dataclasses.replace(recipe, maxlen=50, epochs=1)) == {"maxlen": 50, "epochs": 1}

@@ -114,6 +114,7 @@ def test_full_disk_keeps_the_last_good_model(
         break_it(patch, model)
         with pytest.raises(OSError, match="No space left"):
             run.record(epoch(2, 0.4), model)
+    assert not list(folder.glob("part-*"))
     again = Run.resume(folder, SETTINGS)
     assert again.history == [epoch(1, 0.5)]
     assert len(again.load_last().get_weights()) == len(model.get_weights())
