@@ -61,8 +61,10 @@ def _parser() -> argparse.ArgumentParser:
     following.set_defaults(run=_next_number)
 
     compare = commands.add_parser("compare", help="train recipes side by side, with several seeds, and write a report")
-    compare.add_argument("recipes", metavar="RECIPE", nargs="+")
-    compare.add_argument("--seeds", type=_count, default=3, metavar="K", help="seeds 1 to K of each (default: 3)")
+    compare.add_argument(
+        "recipes", metavar="RECIPE[:K]", nargs="+", help="see `sentopic-train recipes`; K: seeds of this one"
+    )
+    compare.add_argument("--seeds", type=_count, default=3, metavar="K", help="seeds 1 to K of the rest (default: 3)")
     _add_data_options(compare)
     compare.add_argument(
         "--out", type=Path, default=Path("runs"), metavar="DIR", help="models and runs (default: runs)"
@@ -182,7 +184,8 @@ def _recipes(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    chosen = [_change(recipes.find_text_recipe(name), options) for name in options.recipes]
+    named = [_seeds_of(argument, options.seeds) for argument in options.recipes]
+    chosen = [(_change(recipes.find_text_recipe(name), options), seeds) for name, seeds in named]
     with native_stderr_muted():
         from training import compare, listing, report
         from training.datasets import LOADERS
@@ -196,7 +199,7 @@ def _compare(options: argparse.Namespace) -> int:
         return datasets[name]
 
     trials: dict[str, list[compare.Trial]] = {}
-    for trial in compare.run_trials(chosen, options.seeds, load, options.out, lambda line: print(line, flush=True)):
+    for trial in compare.run_trials(chosen, load, options.out, lambda line: print(line, flush=True)):
         print(
             f"{trial.recipe.id} seed {trial.seed}: test loss {trial.loss:.4f}, accuracy {trial.accuracy:.4f}",
             flush=True,
@@ -210,6 +213,16 @@ def _compare(options: argparse.Namespace) -> int:
     (options.out / "measured.json").write_text(json.dumps(figures, indent=1) + "\n")
     print(f"report: {page}; figures as values: {options.out / listing.MEASURED.name}")
     return 0
+
+
+def _seeds_of(argument: str, default: int) -> tuple[str, int]:
+    """`imdb-gru:2` is two seeds of imdb-gru."""
+    name, colon, seeds = argument.partition(":")
+    if not colon:
+        return name, default
+    if not seeds.isascii() or not seeds.isdigit() or int(seeds) < 1:
+        raise UsageError(f"{argument}: behind the colon stands how many seeds, 1 or more")
+    return name, int(seeds)
 
 
 def _anatomy(options: argparse.Namespace) -> int:

@@ -67,10 +67,13 @@ class Figures:
 
 
 def run_trials(
-    recipes: Sequence[Recipe], seeds: int, load: Load, out: Path, say: Callable[[str], None]
+    recipes: Sequence[tuple[Recipe, int]], load: Load, out: Path, say: Callable[[str], None]
 ) -> Iterator[Trial]:
-    """Trains what `out`/<recipe>-<seed> does not hold yet, going on with what was interrupted."""
-    for recipe in recipes:
+    """`recipes`: each with its number of seeds, which are counted from 1.
+
+    Trains what `out`/<recipe>-<seed> does not hold yet, going on with what was interrupted.
+    """
+    for recipe, seeds in recipes:
         dataset = load(recipe.data)
         for seed in range(1, seeds + 1):
             folder = out / f"{recipe.id}-{seed}"

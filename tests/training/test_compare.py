@@ -19,7 +19,7 @@ from training.recipes import Published
 def trials(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Trial], list[str]]:
     out, lines = tmp_path_factory.mktemp("compare"), list[str]()
     recipe = tiny.recipe(epochs=2)
-    found = list(run_trials([recipe], 2, lambda _: tiny.dataset(2), out, lines.append))
+    found = list(run_trials([(recipe, 2)], lambda _: tiny.dataset(2), out, lines.append))
     return out, found, lines
 
 
@@ -34,7 +34,7 @@ def test_each_seed_is_a_trial_of_its_own(trials: tuple[Path, list[Trial], list[s
 def test_what_is_there_is_not_trained_again(trials: tuple[Path, list[Trial], list[str]], tiny: Any) -> None:
     out, found, _ = trials
     lines: list[str] = []
-    again = list(run_trials([tiny.recipe(epochs=2)], 2, lambda _: tiny.dataset(2), out, lines.append))
+    again = list(run_trials([(tiny.recipe(epochs=2), 2)], lambda _: tiny.dataset(2), out, lines.append))
     assert lines == []
     assert [trial.accuracy for trial in again] == [trial.accuracy for trial in found]
 
@@ -52,7 +52,7 @@ def test_published_epoch_is_one_of_the_two_that_are_asked(
     out, (one, _), _ = trials
     assert one.accuracy == pytest.approx(one.best_epoch)
     last = tiny.recipe(epochs=2, keep="last", name="kept-last")
-    (kept,) = run_trials([last], 1, lambda _: tiny.dataset(2), out, lambda _: None)
+    (kept,) = run_trials([(last, 1)], lambda _: tiny.dataset(2), out, lambda _: None)
     assert kept.accuracy == pytest.approx(kept.last_epoch)
     assert kept.bundle.manifest.recipe["epoch"] == 2
 
@@ -61,8 +61,8 @@ def test_test_part_is_watched_where_the_published_figure_was_picked_on_it(tiny: 
     """And the bundle knows nothing of it."""
     plain = tiny.recipe(epochs=2, keep="last", refit=True, windows="last")
     picked = dataclasses.replace(plain, published=Published(accuracy=0.9, picked_on_test=True))
-    (one,) = run_trials([plain], 1, lambda _: tiny.dataset(2), tmp_path / "plain", lambda _: None)
-    (other,) = run_trials([picked], 1, lambda _: tiny.dataset(2), tmp_path / "picked", lambda _: None)
+    (one,) = run_trials([(plain, 1)], lambda _: tiny.dataset(2), tmp_path / "plain", lambda _: None)
+    (other,) = run_trials([(picked, 1)], lambda _: tiny.dataset(2), tmp_path / "picked", lambda _: None)
     assert (one.watched, len(other.watched)) == ((), 2)
     assert other.watched[1] == pytest.approx(other.accuracy)
     assert one.bundle.manifest.golden == other.bundle.manifest.golden
@@ -100,3 +100,18 @@ def test_command_writes_a_report_with_its_figures(
     for figure in ("curves", *(["imdb-roc"] if data == "imdb" else ["reuters-recall", "reuters-confusion"])):
         assert (tmp_path / "report" / f"{figure}.png").read_bytes().startswith(b"\x89PNG")
     assert json.loads((tmp_path / "measured.json").read_text())[f"{name}.v1"]["seeds"] == 1
+
+
+def test_a_recipe_may_have_other_seeds_than_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(datasets.LOADERS, "imdb", lambda directory, source: tiny.dataset(2))
+    names = ["imdb-gru", "imdb-rnn:1"]
+    sizes = ["--num-words", "40", "--maxlen", "10"]
+    assert cli.main(["compare", *names, "--seeds", "2", "--epochs", "1", *sizes, "--out", str(tmp_path)]) == 0
+    measured = json.loads((tmp_path / "measured.json").read_text())
+    assert [measured[name]["seeds"] for name in ("imdb-gru.v1", "imdb-rnn.v1")] == [2, 1]
+    capsys.readouterr()
+    for wrong in ("imdb-gru:", "imdb-gru:0", "imdb-gru:x"):
+        assert cli.main(["compare", wrong]) == 2
+        assert "how many seeds" in capsys.readouterr().err
