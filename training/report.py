@@ -53,6 +53,7 @@ _READING = """\
 Test loss and accuracy: of the epoch that the recipe keeps, uncalibrated. Best and last epoch: the test accuracy of the
 epoch with the least held-out loss and of the last one, with a fifth held out. Picked on the test: that of the best of
 all epochs, had somebody watched the test part, as the source of the published figure did; we choose nothing by it.
+Seconds are those of the clock, whatever else the machine did.
 """
 
 
