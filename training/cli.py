@@ -1,12 +1,13 @@
 """`sentopic-train`: the offline half, from labelled texts to a bundle."""
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,21 +128,38 @@ def _fit(options: argparse.Namespace) -> int:
         )
 
     with native_stderr_muted():
-        import keras
-
-        from training.datasets import LOADERS
         from training.fit import fit
 
-    if options.quiet:
-        keras.config.disable_interactive_logging()
-    dataset = LOADERS[recipe.data](options.data, options.source)
-    if options.limit:
-        dataset = dataset.limited(options.limit)
-    bundle = fit(recipe, dataset, options.out, seed=options.seed, resume=options.resume, say=say)
+    dataset = _load(recipe.data, options, unlabelled=recipe.unlabelled)
+    with _progress_bars(shown=not options.quiet):
+        bundle = fit(recipe, dataset, options.out, seed=options.seed, resume=options.resume, say=say)
     metrics = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))["metrics"]
     say(f"published {bundle}: test accuracy {metrics['test_accuracy']:.4f} "
         f"({metrics['test_accuracy_low']:.4f} to {metrics['test_accuracy_high']:.4f})")  # fmt: skip
     return 0
+
+
+def _load(data: str, options: argparse.Namespace, *, unlabelled: bool) -> "Dataset":
+    from training.datasets import LOADERS, UNLABELLED
+
+    dataset = LOADERS[data](options.data, options.source)
+    if unlabelled:
+        dataset = dataset.with_unlabelled(UNLABELLED[data](options.data))
+    return dataset.limited(options.limit) if options.limit else dataset
+
+
+@contextlib.contextmanager
+def _progress_bars(*, shown: bool) -> Iterator[None]:
+    import keras
+
+    before = keras.config.is_interactive_logging_enabled()
+    if not shown:
+        keras.config.disable_interactive_logging()
+    try:
+        yield
+    finally:
+        if before:
+            keras.config.enable_interactive_logging()
 
 
 def _change(recipe: Recipe, options: argparse.Namespace) -> Recipe:
@@ -184,18 +202,20 @@ def _recipes(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    named = [_seeds_of(argument, options.seeds) for argument in options.recipes]
-    chosen = [(_change(recipes.find_text_recipe(name), options), seeds) for name, seeds in named]
+    found = [(recipes.find(name), seeds) for name, seeds in (_seeds_of(one, options.seeds) for one in options.recipes)]
+    chosen = [(_change(recipe, options), seeds) for recipe, seeds in found if isinstance(recipe, Recipe)]
+    without_texts = [(recipe.name, seeds) for recipe, seeds in found if isinstance(recipe, Exercise)]
+    if not chosen:
+        raise UsageError("compare wants at least one recipe that reads texts")
     with native_stderr_muted():
-        from training import compare, listing, report
-        from training.datasets import LOADERS
+        from training import compare, exercises, listing, report
 
     datasets: dict[str, Dataset] = {}
+    reading = {recipe.data for recipe, _ in chosen if recipe.unlabelled}
 
     def load(name: str) -> "Dataset":
         if name not in datasets:
-            dataset = LOADERS[name](options.data, options.source)
-            datasets[name] = dataset.limited(options.limit) if options.limit else dataset
+            datasets[name] = _load(name, options, unlabelled=name in reading)
         return datasets[name]
 
     trials: dict[str, list[compare.Trial]] = {}
@@ -205,11 +225,13 @@ def _compare(options: argparse.Namespace) -> int:
             flush=True,
         )
         trials.setdefault(trial.recipe.id, []).append(trial)
+    given = {name: exercises.report(name, seeds, options.out) for name, seeds in without_texts}
     page = options.report or options.out / "report.md"
     names = " ".join(options.recipes)
-    command = f"sentopic-train compare {names} --seeds {options.seeds} --data DIR"
-    report.write(page, trials, datasets, command, texts=options.texts)
-    figures = {name: dataclasses.asdict(compare.summarise(found)) for name, found in trials.items()}
+    quiet = "" if options.texts else " --no-texts"
+    command = f"sentopic-train compare {names} --seeds {options.seeds} --data DIR{quiet}"
+    report.write(page, trials, datasets, given, command, texts=options.texts)
+    figures = {name: dataclasses.asdict(compare.summarise(own)) for name, own in trials.items()}
     (options.out / "measured.json").write_text(json.dumps(figures, indent=1) + "\n")
     print(f"report: {page}; figures as values: {options.out / listing.MEASURED.name}")
     return 0

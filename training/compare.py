@@ -15,6 +15,7 @@ from app.bundle import MANIFEST, Bundle, Calibration, read_bundle
 from app.engines.base import Probabilities
 from app.engines.open import open_engine
 from app.text import Ids, TextEncoder
+from training.batches import Lessons, make_batches, to_targets
 from training.datasets import Dataset
 from training.encoding import encode, score_texts
 from training.evaluate import log_loss
@@ -127,11 +128,11 @@ def _watch(recipe: Recipe, dataset: Dataset, path: Path) -> Watch | None:
     if not (recipe.published and recipe.published.picked_on_test):
         return None
     encoder = TextEncoder(dataset.words, recipe.num_words, recipe.maxlen, recipe.windows)
-    test = encode(encoder, dataset.test)
+    test = Lessons(encode(encoder, dataset.test), to_targets(dataset.test.labels, len(dataset.labels)))
 
     def watch(epoch: int, model: keras.Model) -> None:
         found = json.loads(path.read_text()) if path.exists() else {}
-        measured = mean_over(model.test_on_batch, test.ids, test.window_labels, batch=512)["accuracy"]
+        measured = mean_over(model.test_on_batch, make_batches(test, 512), len(test))["accuracy"]
         path.write_text(json.dumps({**found, str(epoch): round(measured, 6)}))
 
     return watch

@@ -57,6 +57,21 @@ def predict_next_number(directory: Path, numbers: Sequence[float]) -> float:
     return _answer(keras.saving.load_model(path, compile=False), numbers)
 
 
+def report(name: str, seeds: int, out: Path) -> str:
+    """What an exercise gives with seeds 1 to `seeds`, in one line."""
+    if name == "lstm-shapes":
+        shapes = check_shapes(1)
+        return (
+            f"output {shapes.output}; {shapes.sequential} parameters as Sequential, {shapes.functional} as functional"
+        )
+    learned = [fit_next_number(out / f"{name}-{seed}", seed) for seed in range(1, seeds + 1)]
+    counts = ", ".join(map(str, learned[0].parameters))
+    answers = ", ".join(f"{one.answer:.2f}" for one in learned)
+    total = sum(learned[0].parameters)
+    what = "beyond its four examples a network says what its start makes it say"
+    return f"{total} parameters ({counts}); {answers} for 7, 8, 9 (10 is right), seed by seed: {what}"
+
+
 def _answer(model: keras.Model, numbers: Sequence[float]) -> float:
     return float(model.predict(np.array(numbers, np.float32).reshape(1, 3, 1), verbose=0)[0, 0])
 

@@ -2,24 +2,27 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import keras
 import numpy as np
 
-from app.text import Ids, TextEncoder
+from app.text import TextEncoder
 from training import models, recipes
+from training.batches import Batch, Lessons, make_batches, to_targets
 from training.datasets import Dataset, Examples, hold_out
-from training.datasets.dataset import Labels
-from training.encoding import EncodedExamples, encode
+from training.encoding import encode
 from training.network import Recurrent
+from training.prepare import prepare
 from training.publish import publish
 from training.recipes import Recipe
 from training.run import Epoch, Run, Trained
-from training.vectors import fit_vectors
 
+_CHECKED: Final = 512
+"""Windows a batch where nothing is learned."""
 Say = Callable[[str], None]
 Watch = Callable[[int, keras.Model], None]
 
@@ -47,6 +50,8 @@ def fit(
         say("recurrent dropout: cuDNN has no such thing, so a GPU trains this model no faster than step by step")
 
     settings = {"recipe": {**recipe.to_json(), "epochs": None}, "seed": seed, "data": dataset.sha256}
+    if recipe.unlabelled:
+        settings["unlabelled"] = dataset.unlabelled_sha256
     folder = out / "runs" / f"{recipe.id}-{seed}"
     runs = [Run.resume(folder, settings) if resume else Run.start(folder, settings)]
     watched = None if recipe.refit else watch
@@ -73,22 +78,24 @@ def _learn(
 ) -> Trained:
     """Takes `run` to its end. `parts`: texts to learn from, texts held out."""
     encoder = TextEncoder(dataset.words, recipe.num_words, recipe.maxlen, recipe.windows)
-    train = encode(encoder, parts[0])
-    held_out = None if parts[1] is None else encode(encoder, parts[1])
-    say(f"{recipe.id} on {dataset.name}: {len(parts[0])} texts ({len(train.ids)} windows) to learn from, "
-        f"{len(parts[1] or ())} held out, {len(dataset.test)} for the test")  # fmt: skip
+    material = prepare(recipe, dataset, parts[0], seed, run.folder.parent / "steps", say)
+    train, held_out = material.lessons, None
+    if parts[1] is not None:
+        held_out = Lessons(encode(encoder, parts[1]), to_targets(parts[1].labels, len(dataset.labels)))
+    windows = len(train.examples.ids)
+    say(f"{recipe.id} on {dataset.name}: {len(train)} texts ({windows} windows) to learn from, "
+        f"{len(held_out or ())} held out, {len(dataset.test)} for the test")  # fmt: skip
     keras.utils.set_random_seed(seed)
     if run.history:
         model = run.load_last()
         say(f"resumed after epoch {len(run.history)}")
     else:
-        jit = models.pays_to_compile(recipe, len(train.ids))
-        model = models.compile_model(models.build(recipe, len(dataset.labels)), recipe, jit=jit)
-        if recipe.vectors == "svd":
-            say("word vectors from the training texts")
-            sequences = [encoder.encode_all(text) for text in parts[0].texts]
-            vectors = fit_vectors(sequences, recipe.num_words, recipe.embedding, seed)
-            model.get_layer("embedding").embeddings.assign(vectors)
+        served = models.build(recipe, len(dataset.labels))
+        if material.vectors is not None:
+            served.get_layer("embedding").embeddings.assign(material.vectors)
+        jit = models.pays_to_compile(recipe, windows)
+        steps = recipe.epochs * sum(1 for _ in make_batches(train, recipe.batch))
+        model = models.compile_model(models.build_learner(served), recipe, steps=steps, jit=jit)
 
     patience = recipe.patience or recipe.epochs
     while len(run.history) < recipe.epochs and run.stale_epochs() < patience:
@@ -109,20 +116,15 @@ def _describe(epoch: Epoch, recipe: Recipe, *, best: bool) -> str:
 
 
 def _train_epoch(
-    model: keras.Model,
-    recipe: Recipe,
-    train: EncodedExamples,
-    held_out: EncodedExamples | None,
-    seed: int,
-    epoch: int,
+    model: keras.Model, recipe: Recipe, train: Lessons, held_out: Lessons | None, seed: int, epoch: int
 ) -> Epoch:
-    """One pass over the windows, in an order and with dropout that seed and epoch alone decide."""
+    """One pass over the texts, in an order and with dropout that seed and epoch alone decide."""
     started = time.perf_counter()
     models.reseed(model, seed, epoch)
-    order = np.random.default_rng([seed, epoch]).permutation(len(train.ids))
-    learned = mean_over(model.train_on_batch, train.ids[order], train.window_labels[order], recipe.batch)
+    order = np.random.default_rng([seed, epoch]).permutation(len(train))
+    learned = mean_over(model.train_on_batch, make_batches(train, recipe.batch, order, recipe.window_share), len(train))
     seconds = time.perf_counter() - started
-    checked = held_out and mean_over(model.test_on_batch, held_out.ids, held_out.window_labels, batch=512)
+    checked = held_out and mean_over(model.test_on_batch, make_batches(held_out, _CHECKED), len(held_out))
     return Epoch(
         epoch=epoch + 1,
         loss=learned["loss"],
@@ -133,19 +135,18 @@ def _train_epoch(
     )
 
 
-def mean_over(step: Callable[..., dict[str, float]], ids: Ids, labels: Labels, batch: int) -> dict[str, float]:
-    """One pass in batches: the mean over the windows of what `step` reports.
+def mean_over(step: Callable[..., dict[str, float]], batches: Iterable[Batch], texts: int) -> dict[str, float]:
+    """One pass: the mean over the texts of what `step` reports.
 
     Not `Model.fit`, whose TensorFlow input pipeline ends each pass by sleeping out its tuner's period, and that
     period doubles: a pass of ten seconds takes up to twenty (`docs/decisions.md`).
     """
     sums: dict[str, float] = {}
     shown = sys.stdout.isatty() and keras.config.is_interactive_logging_enabled()
-    bar = keras.utils.Progbar(len(ids), verbose=1 if shown else 0)
-    for start in range(0, len(ids), batch):
-        rows = slice(start, start + batch)
-        count = len(ids[rows])
-        for name, value in step(ids[rows], labels[rows], return_dict=True).items():
-            sums[name] = sums.get(name, 0.0) + float(value) * count
-        bar.add(count)
-    return {name: total / len(ids) for name, total in sums.items()}
+    bar = keras.utils.Progbar(texts, verbose=1 if shown else 0)
+    for batch in batches:
+        found = step([batch.ids, batch.owner], batch.targets, sample_weight=batch.weights, return_dict=True)
+        for name, value in found.items():
+            sums[name] = sums.get(name, 0.0) + float(value) * batch.texts
+        bar.add(batch.texts)
+    return {name: total / texts for name, total in sums.items()}

@@ -64,4 +64,7 @@ def _published(entry: dict[str, Any]) -> str:
 
 def _measured(entry: dict[str, Any]) -> str:
     found = entry["measured"]
-    return f"{found['accuracy']:.4f} ± {found['accuracy_spread']:.4f}" if found else "-"
+    if not found:
+        return "-"
+    spread = f" ± {found['accuracy_spread']:.4f}" if found["seeds"] > 1 else ""
+    return f"{found['accuracy']:.4f}{spread}"

@@ -13,6 +13,7 @@ from training.recipes import Recipe
 
 _RECURRENT = {"simple_rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
 _WORTH_COMPILING: Final = 5_000
+_EPSILON: Final = 1e-7
 _OPTIMIZERS = {"adam": keras.optimizers.Adam, "rmsprop": keras.optimizers.RMSprop}
 
 
@@ -63,6 +64,49 @@ def _add(  # noqa: PLR0911 - one line a kind
             )(x)
 
 
+@keras.saving.register_keras_serializable("sentopic")
+class AverageWindows(layers.Layer):  # type: ignore[misc] # Keras has no types
+    """Probabilities of windows -> of their texts: log-odds averaged, as `app.bundle.Manifest.scores` does.
+
+    `call` takes probabilities (size, outputs) and owner (size,), the row of the text that a window is of; it gives
+    (2 size, outputs): first a row a text (of no text: 1/2, or the same for every label), then the windows' own.
+    """
+
+    def call(self, probabilities: Any, owner: Any) -> Any:
+        count = keras.ops.shape(probabilities)[0]
+        p = keras.ops.clip(probabilities, _EPSILON, 1 - _EPSILON)
+        binary = p.shape[-1] == 1
+        evidence = keras.ops.log(p) - keras.ops.log1p(-p) if binary else keras.ops.log(p)
+        sums = keras.ops.segment_sum(evidence, owner, num_segments=count)
+        windows = keras.ops.segment_sum(keras.ops.ones_like(evidence[:, :1]), owner, num_segments=count)
+        mean = sums / keras.ops.maximum(windows, 1.0)
+        texts = keras.ops.sigmoid(mean) if binary else keras.ops.softmax(mean)
+        return keras.ops.concatenate([texts, probabilities])
+
+    def compute_output_shape(self, probabilities_shape: Any, owner_shape: Any) -> Any:  # noqa: ARG002 - Keras' names
+        return (None, probabilities_shape[1])
+
+
+@keras.saving.register_keras_serializable("sentopic")  # type: ignore[untyped-decorator] # Keras has no types
+def accuracy(targets: Any, probabilities: Any) -> Any:
+    """Whether the likeliest label is also the target's: targets may be shares."""
+    if probabilities.shape[-1] == 1:
+        right = (targets > 0.5) == (probabilities > 0.5)
+        return keras.ops.cast(keras.ops.squeeze(right, -1), "float32")
+    right = keras.ops.argmax(targets, -1) == keras.ops.argmax(probabilities, -1)
+    return keras.ops.cast(right, "float32")
+
+
+def build_learner(served: keras.Model) -> keras.Model:
+    """The model that learns: (ids, owner) -> probabilities of texts and windows, by way of `served`."""
+    owner = keras.Input((), dtype="int32", name="owner")
+    return keras.Model([served.input, owner], AverageWindows(name="averaged")(served(served.input), owner))
+
+
+def served_model(learner: keras.Model) -> keras.Model:
+    return next(layer for layer in learner.layers if isinstance(layer, keras.Model))
+
+
 @dataclass(frozen=True)
 class LayerShape:
     """A layer as it is drawn; `reads`: the places of the layers whose output it takes."""
@@ -83,13 +127,18 @@ def list_layers(model: keras.Model) -> list[LayerShape]:
     return found
 
 
-def compile_model(model: keras.Model, recipe: Recipe, *, jit: bool | Literal["auto"] = "auto") -> keras.Model:
-    """Ready to learn. `jit`: as `training.fit` chooses; "auto" is Keras' own choice."""
+def compile_model(
+    model: keras.Model, recipe: Recipe, *, steps: int = 1, jit: bool | Literal["auto"] = "auto"
+) -> keras.Model:
+    """A learner, ready to learn in so many steps. `jit`: as `pays_to_compile` says; "auto" is Keras' own choice."""
     binary = model.output_shape[-1] == 1
+    rate: Any = recipe.learning_rate
+    if recipe.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps, alpha=0.01)
     model.compile(
-        optimizer=_OPTIMIZERS[recipe.optimizer](recipe.learning_rate, clipnorm=recipe.gradient_norm),
-        loss="binary_crossentropy" if binary else "sparse_categorical_crossentropy",
-        metrics=["accuracy"],
+        optimizer=_OPTIMIZERS[recipe.optimizer](rate, clipnorm=recipe.gradient_norm),
+        loss="binary_crossentropy" if binary else "categorical_crossentropy",
+        weighted_metrics=[accuracy],
         jit_compile=jit,
     )
     return model

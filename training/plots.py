@@ -112,7 +112,7 @@ def draw_recalls(counts: Mapping[str, Sequence[Sequence[int]]], names: Sequence[
     axes.set_yticks(np.arange(len(names)) + 0.4 - height / 2, [f"{names[i]} ({support[i]})" for i in order], fontsize=7)
     axes.set(xlabel="recall", xlim=(0, 1))
     axes.margins(y=0.01)
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    figure.legend(frameon=False, fontsize=8, loc="outside upper right")
     _save(figure, path)
 
 

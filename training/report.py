@@ -9,6 +9,7 @@ from training.compare import Trial, hardest, summarise
 from training.datasets import Dataset
 from training.evaluate import confusion
 from training.listing import LABELS
+from training.recipes import EXERCISES
 
 SHOWN_CHARS = 300
 
@@ -17,11 +18,12 @@ def write(
     page: Path,
     trials: Mapping[str, Sequence[Trial]],
     datasets: Mapping[str, Dataset],
+    exercises: Mapping[str, str],
     command: str,
     *,
     texts: bool,
 ) -> None:
-    """`trials`: recipe id -> its trials. The figures go to a folder beside `page`, named like it.
+    """`trials`: recipe id -> its trials; `exercises`: name -> what it gave. Figures go to a folder named like `page`.
 
     Without `texts` the hardest examples are named, not shown: the data's texts are not everybody's to publish.
     """
@@ -40,6 +42,9 @@ def write(
         own = {name: found for name, found in trials.items() if found[0].recipe.data == data}
         if own:
             parts.append(_section(data, dataset, own, folder, texts=texts))
+    if exercises:
+        lines = [f"- `{name}`: {found}. Published: {EXERCISES[name].published}." for name, found in exercises.items()]
+        parts.append("\n".join(["\n## Without texts\n", *lines, ""]))
     page.write_text("\n".join(parts), encoding="utf-8")
 
 
@@ -68,9 +73,9 @@ def _row(name: str, trials: Sequence[Trial]) -> tuple[str, ...]:
     return (
         f"`{name}`",
         f"{sum(count for _, count in counts):,}",
-        f"{figures.loss:.4f} ± {figures.loss_spread:.4f}",
+        _with_spread(figures.loss, figures.loss_spread, figures.seeds),
         _or_dash(recipe.published and recipe.published.loss),
-        f"{figures.accuracy:.4f} ± {figures.accuracy_spread:.4f}",
+        _with_spread(figures.accuracy, figures.accuracy_spread, figures.seeds),
         _or_dash(recipe.published and recipe.published.accuracy),
         f"{figures.best_epoch:.4f}",
         f"{figures.last_epoch:.4f}",
@@ -131,6 +136,10 @@ def _hard_line(dataset: Dataset, names: Sequence[str], found: tuple[int, int, fl
     right = names[dataset.test.labels[place]]
     line = f"- test text {place} ({len(text.split())} words): {right} got {score:.3f}, answered {names[answer]}"
     return f"{line}: “{text[:SHOWN_CHARS]}…”" if texts else line
+
+
+def _with_spread(value: float, spread: float, seeds: int) -> str:
+    return f"{value:.4f} ± {spread:.4f}" if seeds > 1 else f"{value:.4f}"
 
 
 def _or_dash(value: Any) -> str:

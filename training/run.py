@@ -15,6 +15,7 @@ from typing import Any, Literal
 import keras
 
 from app.errors import DataError
+from training.models import served_model
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a run ends with: the model of `epoch`, without its optimizer, and how it came about."""
+    """What a run ends with: the model of `epoch` as it is served, and how it came about."""
 
     model: keras.Model
     epoch: int
@@ -46,7 +47,7 @@ class Run:
     """`settings` is what must be the same for a resumed run to be the run that was interrupted."""
 
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
-        self._folder = folder
+        self.folder = folder
         self._settings = settings
         self.history: list[Epoch] = []
 
@@ -101,7 +102,7 @@ class Run:
         _save(model, self._model(epoch.epoch))
         self._write_state(finished=False)
         keep = {self._model(epoch.epoch), self._model(self.best.epoch)}
-        for path in self._folder.glob("epoch-*.keras"):
+        for path in self.folder.glob("epoch-*.keras"):
             if path not in keep:
                 path.unlink()
 
@@ -113,20 +114,21 @@ class Run:
         return _load(self._model(self.history[-1].epoch))
 
     def load_epoch(self, which: Literal["best", "last"]) -> keras.Model:
-        """One of the two models that a run keeps, without its optimizer."""
-        return _load(self._model((self.best if which == "best" else self.history[-1]).epoch), compile=False)
+        """What is served of one of the two models that a run keeps."""
+        epoch = (self.best if which == "best" else self.history[-1]).epoch
+        return served_model(_load(self._model(epoch), compile=False))
 
     def load_trained(self, keep: Literal["best", "last"]) -> Trained:
         epoch = (self.best if keep == "best" else self.history[-1]).epoch
         return Trained(self.load_epoch(keep), epoch, tuple(self.history), self._settings["seed"])
 
     def _model(self, epoch: int) -> Path:
-        return self._folder / f"epoch-{epoch:04}.keras"
+        return self.folder / f"epoch-{epoch:04}.keras"
 
     def _write_state(self, *, finished: bool) -> None:
         history = [asdict(entry) for entry in self.history]
         state = {"settings": self._settings, "finished": finished, "history": history}
-        path = self._folder / "state.json"
+        path = self.folder / "state.json"
         part = path.with_suffix(".part")
         part.write_text(json.dumps(state, indent=2))
         os.replace(part, path)

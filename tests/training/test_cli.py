@@ -126,7 +126,8 @@ def test_fit_publishes_a_bundle(layouts: Any, tmp_path: Path, capsys: pytest.Cap
     assert cli.main(command) == 0  # into runs/, below the working directory
     printed = capsys.readouterr()
     assert printed.err == ""
-    first, _, epoch, last = printed.out.splitlines()
+    vectors, first, epoch, last = printed.out.splitlines()
+    assert vectors.startswith("vectors: made anew, kept in ")
     assert first.startswith("sentiment-gru.v1 on imdb: 5 texts")
     assert epoch.startswith("epoch   1/1  loss ")
     assert last.startswith("published runs/sentiment/gru: test accuracy ")
@@ -172,7 +173,7 @@ def test_measured_figures_stand_beside_the_published_ones(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured = tmp_path / "measured.json"
-    measured.write_text(json.dumps({"imdb-gru.v1": {"accuracy": 0.8093, "accuracy_spread": 0.0021}}))
+    measured.write_text(json.dumps({"imdb-gru.v1": {"accuracy": 0.8093, "accuracy_spread": 0.0021, "seeds": 3}}))
     monkeypatch.setattr(listing, "MEASURED", measured)
     assert cli.main(["recipes"]) == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -106,12 +107,17 @@ def test_a_recipe_may_have_other_seeds_than_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(datasets.LOADERS, "imdb", lambda directory, source: tiny.dataset(2))
-    names = ["imdb-gru", "imdb-rnn:1"]
+    names = ["imdb-gru", "imdb-rnn:1", "lstm-shapes", "next-number:2"]
     sizes = ["--num-words", "40", "--maxlen", "10"]
     assert cli.main(["compare", *names, "--seeds", "2", "--epochs", "1", *sizes, "--out", str(tmp_path)]) == 0
     measured = json.loads((tmp_path / "measured.json").read_text())
     assert [measured[name]["seeds"] for name in ("imdb-gru.v1", "imdb-rnn.v1")] == [2, 1]
+    page = (tmp_path / "report.md").read_text()
+    assert "- `lstm-shapes`: output (32, 4); 144 parameters as Sequential, 144 as functional. Published: " in page
+    assert re.search(r"- `next-number`: 601 parameters \(480, 110, 11\); \d+\.\d\d, \d+\.\d\d for 7, 8, 9", page)
     capsys.readouterr()
+    assert cli.main(["compare", "lstm-shapes"]) == 2
+    assert "at least one recipe that reads texts" in capsys.readouterr().err
     for wrong in ("imdb-gru:", "imdb-gru:0", "imdb-gru:x"):
         assert cli.main(["compare", wrong]) == 2
         assert "how many seeds" in capsys.readouterr().err

@@ -12,6 +12,7 @@ pytest.importorskip("keras")
 
 from app.bundle import read_bundle
 from app.errors import DataError
+from training.batches import Batch
 from training.fit import fit, mean_over
 from training.network import Dropout, Embedding, Recurrent, SpatialDropout, Summary
 
@@ -170,10 +171,12 @@ def test_only_the_model_that_is_published_is_watched(refitted_run: tuple[Path, P
     assert refitted_run[2] == [1, 2]
 
 
-def test_pass_in_batches_means_over_windows() -> None:
-    """The last batch is smaller, and weighs less."""
+def test_pass_in_batches_means_over_texts() -> None:
+    """The last batch has fewer texts, and weighs less."""
     values = iter([1.0, 2.0, 6.0])
-    found = mean_over(lambda *_, **__: {"loss": next(values)}, np.zeros((5, 3)), np.zeros(5), batch=2)
+    empty = np.zeros(0, np.float32)
+    batches = [Batch(empty, empty, empty, empty, texts) for texts in (2, 2, 1)]
+    found = mean_over(lambda *_, **__: {"loss": next(values)}, batches, 5)
     assert found == {"loss": pytest.approx((1 * 2 + 2 * 2 + 6) / 5)}
 
 

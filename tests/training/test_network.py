@@ -30,7 +30,7 @@ from training.network import (
     least_maxlen,
     to_json,
 )
-from training.recipes import RECIPES, Recipe, find_text_recipe
+from training.recipes import RECIPES, Recipe, find
 
 
 def recipe(*layers: Layer) -> Recipe:
@@ -69,7 +69,7 @@ def test_convolution_and_pooling_shorten_the_sequence() -> None:
 
 
 def test_layers_are_listed_with_those_that_they_read() -> None:
-    recipe = dataclasses.replace(find_text_recipe("topic-gru"), network=(Embedding(4), Recurrent("gru", 3), Summary()))
+    recipe = dataclasses.replace(find("topic-gru"), network=(Embedding(4), Recurrent("gru", 3), Summary()))
     listed = list_layers(build(recipe, 3))
     assert [layer.reads for layer in listed] == [(), (0,), (1,), (2,), (2,), (3, 4), (5,)]
     assert listed[2].output == (None, 100, 3)
@@ -79,7 +79,7 @@ def test_layers_are_listed_with_those_that_they_read() -> None:
 def test_shortest_window_leaves_every_layer_a_step() -> None:
     layers = (Embedding(4), Convolution(6, 5), MaxPooling(4), Recurrent("simple_rnn", 3))
     assert least_maxlen(layers) == 8
-    recipe = dataclasses.replace(find_text_recipe("topic-gru"), network=layers, maxlen=8)
+    recipe = dataclasses.replace(find("topic-gru"), network=layers, maxlen=8)
     assert build(recipe, 3).layers[3].output.shape == (None, 1, 6)
     with pytest.raises(ValueError, match=r"negative|zero"):
         build(dataclasses.replace(recipe, maxlen=7), 3)

@@ -7,5 +7,9 @@ from training.datasets import imdb, reuters
 from training.datasets.dataset import Dataset, Examples, Holdout, hold_out
 
 LOADERS: dict[str, Callable[[Path | None, str], Dataset]] = {"imdb": imdb.load, "reuters": reuters.load}
+UNLABELLED: dict[str, Callable[[Path | None], list[str]]] = {
+    "imdb": imdb.load_unlabelled,
+    "reuters": reuters.load_unlabelled,
+}
 
-__all__ = ["LOADERS", "Dataset", "Examples", "Holdout", "hold_out"]
+__all__ = ["LOADERS", "UNLABELLED", "Dataset", "Examples", "Holdout", "hold_out"]

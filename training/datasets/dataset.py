@@ -1,7 +1,7 @@
 """The one shape that every data set has, whatever it was read from."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import DataError
+from app.text import split_words
 
 Labels = NDArray[np.int64]
 Holdout = Literal["tutorial", "last-fifth"]
@@ -49,6 +50,26 @@ class Dataset:
     train: Examples
     test: Examples
     examples: Sequence[str]
+    unlabelled: Sequence[str] = ()
+    """More texts of the kind, without a label; none of them is also a training or a test text."""
+
+    def with_unlabelled(self, texts: Iterable[str]) -> "Dataset":
+        """Without those that are there already, word for word: copies of test texts must not be learned from."""
+        index = set(self.words)
+
+        def read(text: str) -> tuple[str, ...]:
+            return tuple(word for word in split_words(text) if word in index)
+
+        known = {read(text) for part in (self.train, self.test) for text in part.texts}
+        fresh = {words: text for text in reversed(list(texts)) if (words := read(text)) and words not in known}
+        return replace(self, unlabelled=list(reversed(fresh.values())))
+
+    @cached_property
+    def unlabelled_sha256(self) -> str:
+        digest = hashlib.sha256()
+        for text in self.unlabelled:
+            digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
+        return digest.hexdigest()
 
     @cached_property
     def sha256(self) -> str:
@@ -63,7 +84,7 @@ class Dataset:
     def limited(self, count: int) -> "Dataset":
         """The first `count` examples of each part: a slice for trying."""
         train, test = (part.take(np.arange(min(count, len(part)))) for part in (self.train, self.test))
-        return replace(self, train=train, test=test)
+        return replace(self, train=train, test=test, unlabelled=self.unlabelled[:count])
 
 
 def hold_out(train: Examples, how: Holdout) -> tuple[Examples, Examples]:

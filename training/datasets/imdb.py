@@ -29,6 +29,8 @@ EXAMPLES = (
 )
 
 _SHA256_ARRAYS = "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f"
+ARCHIVE_URL = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
+_MD5_ARCHIVE = "7c2ac02c03563afcf9b574c7e56c153a"
 _MD5_WORD_INDEX = "bfafd718b763782e994055a2d397834f"
 
 
@@ -47,6 +49,16 @@ def load(directory: Path | None, source: str = "auto") -> Dataset:
         return _from_reviews(directory)
     wanted = {"npz": ARRAYS, "raw": f"{ARCHIVE} or {FOLDER}/"}.get(source, f"{ARRAYS}, {ARCHIVE} or {FOLDER}/")
     raise DataError(f"{directory} has no {wanted}. Put it there, or leave out --data to download it.")
+
+
+def load_unlabelled(directory: Path | None) -> list[str]:
+    """The 50,000 reviews without a label, by file name: from the archive in `directory`, else from its publisher."""
+    if directory is None:
+        directory = keras_files.download_from(ARCHIVE_URL, file_hash=_MD5_ARCHIVE).parent
+    if not any((directory / name).exists() for name in (ARCHIVE, FOLDER)):
+        raise DataError(f"{directory} has no {ARCHIVE}, which the unlabelled reviews stand in. Get it: {ARCHIVE_URL}")
+    reviews = read_reviews(directory)
+    return [text for _, text in sorted((name, text) for _, label, name, text in reviews if label == "unsup")]
 
 
 def _from_arrays(arrays: Path, word_index: Path) -> Dataset:

@@ -74,10 +74,15 @@ def join_words(sequences: Iterable[Sequence[int]], words: Sequence[str]) -> list
 
 
 def download(name: str, file_hash: str) -> Path:
-    """One file of `keras.datasets`, from Keras' own address into its cache, its hash checked."""
+    """One file of `keras.datasets`, from Keras' own address."""
+    return download_from(f"https://storage.googleapis.com/tensorflow/tf-keras-datasets/{name}", file_hash)
+
+
+def download_from(url: str, file_hash: str) -> Path:
+    """Into Keras' cache, its hash checked."""
     import keras
 
-    url = f"https://storage.googleapis.com/tensorflow/tf-keras-datasets/{name}"
+    name = url.rpartition("/")[2]
     try:
         return Path(keras.utils.get_file(name, origin=url, file_hash=file_hash))
     except Exception as error:

@@ -48,6 +48,7 @@ EXAMPLES = (
 _SHA256_ARRAYS = "d6586e694ee56d7a4e65172e12b3e987c03096cb01eab99753921ef915959916"
 _MD5_WORD_INDEX = "4d44cc38712099c9e383dc6e5f11a921"
 _TOPICS = re.compile(r"<TOPICS>(.*?)</TOPICS>", re.DOTALL)
+_BODY = re.compile(r"<BODY>(.*?)</", re.DOTALL)
 _NAMES = re.compile(r"<D>(.*?)</D>")
 
 
@@ -65,6 +66,14 @@ def load(directory: Path | None, source: str = "auto") -> Dataset:
         return _from_newswires(directory)
     wanted = {"npz": ARRAYS, "raw": ARCHIVE}.get(source, f"{ARRAYS} or {ARCHIVE}")
     raise DataError(f"{directory} has no {wanted}. Put it there, or leave out --data to download it.")
+
+
+def load_unlabelled(directory: Path | None) -> list[str]:
+    """The body of every newswire in the archive, whatever its topics; from the archive in `directory`."""
+    if directory is None or not (directory / ARCHIVE).exists():
+        raise DataError(f"{directory or '--data'} has no {ARCHIVE}, which the newswires without a topic stand in")
+    sources = [data.decode("latin-1") for _, data in sorted(read_members(directory / ARCHIVE, ".sgm"))]
+    return [body for source in sources for body in _BODY.findall(source)]
 
 
 def _from_arrays(arrays: Path, word_index: Path) -> Dataset:

@@ -1,0 +1,62 @@
+"""A text's windows are averaged in training as they are in serving."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("keras")
+
+import keras
+
+from app.bundle import Manifest
+from training import models
+from training.network import Convolution, Embedding, Recurrent
+
+
+@pytest.mark.parametrize("labels", [2, 3])
+def test_learner_answers_a_text_as_the_service_does(labels: int, tiny: Any, whole_run: Any) -> None:
+    """`Manifest.scores` at temperature 1, window by window from the served model."""
+    served = models.build(tiny.recipe(), labels)
+    learner = models.build_learner(served)
+    ids = np.random.default_rng(0).integers(4, 40, (7, 10)).astype(np.int32)
+    owner = np.array([0, 0, 1, 2, 2, 2, 6], np.int32)
+    windows = np.asarray(served(ids))
+    whole = np.concatenate([1 - windows, windows], axis=1) if labels == 2 else windows
+    texts = np.asarray(learner([ids, owner]))
+    manifest = Manifest.model_construct(calibration=dataclasses.make_dataclass("C", ["temperature"])(1.0))
+    assert np.array_equal(texts[7:], windows)
+    for text in (0, 1, 2):
+        scores = manifest.scores(whole[owner == text])
+        assert texts[text] == pytest.approx(scores[1:] if labels == 2 else scores, abs=1e-6)
+
+
+def test_saved_learner_holds_what_is_served(tiny: Any, tmp_path: Any) -> None:
+    served = models.build(tiny.recipe(), 2)
+    learner = models.compile_model(models.build_learner(served), tiny.recipe())
+    learner.optimizer.build(learner.trainable_variables)
+    learner.save(tmp_path / "learner.keras")
+    loaded = models.served_model(keras.saving.load_model(tmp_path / "learner.keras"))
+    ids = np.full((2, 10), 5, np.int32)
+    assert np.array_equal(np.asarray(loaded(ids)), np.asarray(served(ids)))
+
+
+@pytest.mark.parametrize(
+    ("targets", "probabilities", "right"),
+    [
+        ([[0.9], [0.2], [1.0]], [[0.6], [0.6], [0.4]], [1, 0, 0]),
+        ([[0.1, 0.7, 0.2], [1, 0, 0]], [[0.2, 0.5, 0.3], [0.2, 0.5, 0.3]], [1, 0]),
+    ],
+)
+def test_accuracy_takes_shares_for_targets(targets: Any, probabilities: Any, right: list[int]) -> None:
+    found = models.accuracy(np.array(targets, np.float32), np.array(probabilities, np.float32))
+    assert np.asarray(found).tolist() == right
+
+
+def test_only_long_runs_of_recurrent_layers_are_compiled(tiny: Any) -> None:
+    recipe = tiny.recipe()
+    convolution = tiny.recipe(network=(Embedding(4), Convolution(4, 3), Recurrent("gru", 4)))
+    assert models.pays_to_compile(recipe, 5_000) is True
+    assert models.pays_to_compile(recipe, 4_999) == "auto"
+    assert models.pays_to_compile(convolution, 5_000) == "auto"
