@@ -34,8 +34,8 @@ def write(
 
 Recipe `{recipe["name"]}`{changed} (seed {recipe["seed"]}) on {data["name"]}: {data["training"]:,} texts to learn \
 from, {data["held_out"]:,} held out,
-on which the epoch, the temperature and the threshold were chosen, and {data["test"]:,} for the test, looked at \
-once.{anew}
+on which the epoch, the temperature and the threshold were chosen, and {data["test"]:,} for the test, by which \
+nothing was chosen.{anew}
 {manifest.parameters:,} parameters: {spec.num_words:,} words, {layers}.
 It reads {reading}.
 

@@ -4,6 +4,8 @@ import argparse
 import contextlib
 import dataclasses
 import json
+import logging
+import math
 import os
 import signal
 import sys
@@ -25,6 +27,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
     options = _parser().parse_args(arguments)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         status: int = options.run(options)
@@ -38,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("sentopic-train: interrupted; the same command with --resume goes on", file=sys.stderr)
         return 130
     except OSError as error:
-        print(f"sentopic-train: {error} (a run that had started goes on with --resume)", file=sys.stderr)
+        hint = " (a run that had started goes on with --resume)" if options.run is _fit else ""
+        print(f"sentopic-train: {error}{hint}", file=sys.stderr)
         return 1
     return status
 
@@ -57,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     fit.set_defaults(run=_fit)
 
     following = commands.add_parser("next-number", help="ask the model of `fit next-number` what follows three numbers")
-    following.add_argument("numbers", type=float, nargs=3, metavar="N")
+    following.add_argument("numbers", type=_number, nargs=3, metavar="N")
     following.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="as given to fit")
     following.set_defaults(run=_next_number)
 
@@ -82,6 +86,12 @@ def _parser() -> argparse.ArgumentParser:
     inside.add_argument("--out", type=Path, default=Path("runs/anatomy"), metavar="DIR", help="default: runs/anatomy")
     inside.set_defaults(run=_anatomy)
 
+    linear = commands.add_parser("baseline", help="linear models on the same texts: what to beat")
+    linear.add_argument("dataset", metavar="DATA", choices=("imdb", "reuters"), help="imdb or reuters")
+    _add_source_options(linear)
+    linear.add_argument("--json", action="store_true", help="for programs")
+    linear.set_defaults(run=_baseline)
+
     show = commands.add_parser("show", help="a recipe's layers: shapes and parameters")
     show.add_argument("recipe", metavar="RECIPE")
     show.add_argument("--picture", type=Path, metavar="FILE", help="draw them as well (.png)")
@@ -93,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_data_options(command: argparse.ArgumentParser) -> None:
+def _add_source_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--data",
         type=Path,
@@ -104,13 +114,17 @@ def _add_data_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--source", choices=("auto", "npz", "raw"), default="auto", help="which files of DIR (default: auto)"
     )
+    command.add_argument("--limit", type=_count, metavar="N", help="only the first N texts of each part, for trying")
+
+
+def _add_data_options(command: argparse.ArgumentParser) -> None:
+    _add_source_options(command)
     for name, what in (
         ("epochs", "at most so many"),
         ("num-words", "ids from 0 up; rarer words become unknown"),
         ("maxlen", "ids a window"),
     ):
         command.add_argument(f"--{name}", type=_count, metavar="N", help=f"{what} (default: the recipe's)")
-    command.add_argument("--limit", type=_count, metavar="N", help="only the first N texts of each part, for trying")
 
 
 def _fit(options: argparse.Namespace) -> int:
@@ -122,11 +136,6 @@ def _fit(options: argparse.Namespace) -> int:
     if isinstance(recipe, Exercise):
         return _exercise(recipe, options, say)
     recipe = _change(recipe, options)
-    if options.data is not None and not options.data.is_dir():
-        raise DataError(
-            f"{options.data} is not a directory. --data (or SENTOPIC_DATA) names one with the data's files."
-        )
-
     with native_stderr_muted():
         from training.fit import fit
 
@@ -140,6 +149,10 @@ def _fit(options: argparse.Namespace) -> int:
 
 
 def _load(data: str, options: argparse.Namespace, *, unlabelled: bool) -> "Dataset":
+    if options.data is not None and not options.data.is_dir():
+        raise DataError(
+            f"{options.data} is not a directory. --data (or SENTOPIC_DATA) names one with the data's files."
+        )
     from training.datasets import LOADERS, UNLABELLED
 
     dataset = LOADERS[data](options.data, options.source)
@@ -165,7 +178,10 @@ def _progress_bars(*, shown: bool) -> Iterator[None]:
 def _change(recipe: Recipe, options: argparse.Namespace) -> Recipe:
     """The recipe with what the command line says otherwise."""
     given = {name: getattr(options, name) for name in ("epochs", "num_words", "maxlen")}
-    return dataclasses.replace(recipe, **{name: value for name, value in given.items() if value})
+    given = {name: value for name, value in given.items() if value}
+    if given or options.limit:
+        recipe = dataclasses.replace(recipe, published=None)  # of another system, or of other texts
+    return dataclasses.replace(recipe, **given)
 
 
 def _exercise(exercise: Exercise, options: argparse.Namespace, say: Callable[[str], None]) -> int:
@@ -207,6 +223,9 @@ def _compare(options: argparse.Namespace) -> int:
     without_texts = [(recipe.name, seeds) for recipe, seeds in found if isinstance(recipe, Exercise)]
     if not chosen:
         raise UsageError("compare wants at least one recipe that reads texts")
+    names = [recipe.name for recipe, _ in found]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UsageError(f"named more than once: {', '.join(twice)}")
     with native_stderr_muted():
         from training import compare, exercises, listing, report
 
@@ -227,14 +246,24 @@ def _compare(options: argparse.Namespace) -> int:
         trials.setdefault(trial.recipe.id, []).append(trial)
     given = {name: exercises.report(name, seeds, options.out) for name, seeds in without_texts}
     page = options.report or options.out / "report.md"
-    names = " ".join(options.recipes)
-    quiet = "" if options.texts else " --no-texts"
-    command = f"sentopic-train compare {names} --seeds {options.seeds} --data DIR{quiet}"
-    report.write(page, trials, datasets, given, command, texts=options.texts)
+    report.write(page, trials, datasets, given, _as_typed(options), texts=options.texts)
     figures = {name: dataclasses.asdict(compare.summarise(own)) for name, own in trials.items()}
-    (options.out / "measured.json").write_text(json.dumps(figures, indent=1) + "\n")
+    (options.out / "measured.json").write_text(json.dumps({**figures, **given}, indent=1) + "\n")
     print(f"report: {page}; figures as values: {options.out / listing.MEASURED.name}")
     return 0
+
+
+def _as_typed(options: argparse.Namespace) -> str:
+    """The command that a report is made by, but for where things are."""
+    changed = [
+        f"--{name.replace('_', '-')} {getattr(options, name)}"
+        for name in ("epochs", "num_words", "maxlen", "limit")
+        if getattr(options, name)
+    ]
+    source = [] if options.source == "auto" else [f"--source {options.source}"]
+    texts = [] if options.texts else ["--no-texts"]
+    start = ["sentopic-train compare", *options.recipes, f"--seeds {options.seeds} --data DIR"]
+    return " ".join([*start, *source, *changed, *texts])
 
 
 def _seeds_of(argument: str, default: int) -> tuple[str, int]:
@@ -245,6 +274,20 @@ def _seeds_of(argument: str, default: int) -> tuple[str, int]:
     if not seeds.isascii() or not seeds.isdigit() or int(seeds) < 1:
         raise UsageError(f"{argument}: behind the colon stands how many seeds, 1 or more")
     return name, int(seeds)
+
+
+def _baseline(options: argparse.Namespace) -> int:
+    from training import baseline
+
+    found = []
+    for one in baseline.measure(_load(options.dataset, options, unlabelled=False)):
+        found.append(dataclasses.asdict(one))
+        if not options.json:
+            interval = f"({one.low:.4f} to {one.high:.4f})"
+            print(f"{one.windows:6}{one.model:34}{one.accuracy:.4f} {interval}  {one.seconds:.1f} s", flush=True)
+    if options.json:
+        print(json.dumps(found, indent=1))
+    return 0
 
 
 def _anatomy(options: argparse.Namespace) -> int:
@@ -293,6 +336,15 @@ def _count(text: str) -> int:
 
 def _whole(text: str) -> int:
     return _between(text, 0, 2**31 - 1)
+
+
+def _number(text: str) -> float:
+    try:
+        if math.isfinite(number := float(text)):
+            return number
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError("must be a number")
 
 
 def _between(text: str, low: int, high: int) -> int:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from app.bundle import MANIFEST, Bundle, Calibration, read_bundle
 from app.engines.base import Probabilities
 from app.engines.open import open_engine
+from app.errors import DataError
 from app.text import Ids, TextEncoder
 from training.batches import Lessons, make_batches, to_targets
 from training.datasets import Dataset
@@ -79,7 +80,9 @@ def run_trials(
         for seed in range(1, seeds + 1):
             folder = out / f"{recipe.id}-{seed}"
             directory = folder / dataset.task / recipe.model
-            if not (directory / MANIFEST).exists():
+            if (directory / MANIFEST).exists():
+                _check_same(directory, recipe, seed, dataset)
+            else:
                 resume = (folder / "runs" / folder.name / "state.json").exists()
                 watch = _watch(recipe, dataset, folder / _WATCHED)
                 fit(recipe, dataset, folder, seed=seed, resume=resume, watch=watch, say=say)
@@ -102,12 +105,13 @@ def summarise(trials: Sequence[Trial]) -> Figures:
     )
 
 
-def hardest(trials: Sequence[Trial], labels: NDArray[np.int64], count: int) -> list[tuple[int, int, float]]:
-    """(test text, the answer, the right label's score): those that the trials together are most wrongly sure of."""
+def hardest(trials: Sequence[Trial], labels: NDArray[np.int64], count: int) -> list[tuple[int, int, float, float]]:
+    """(test text, the answer, the right label's score, the answer's), where the trials give the right least."""
     together = np.mean([trial.scores for trial in trials], axis=0)
     right = together[np.arange(len(labels)), labels]
     worst = np.argsort(right, kind="stable")[:count]
-    return [(int(place), int(together[place].argmax()), float(right[place])) for place in worst]
+    answers = together.argmax(axis=1)
+    return [(int(i), int(answers[i]), float(right[i]), float(together[i, answers[i]])) for i in worst]
 
 
 class _AsTrained:
@@ -121,6 +125,16 @@ class _AsTrained:
     def predict(self, ids: Ids) -> Probabilities:
         p: Probabilities = np.asarray(self._model.predict(ids, verbose=0, batch_size=512))
         return np.concatenate([1 - p, p], axis=1) if p.shape[1] == 1 else p
+
+
+def _check_same(directory: Path, recipe: Recipe, seed: int, dataset: Dataset) -> None:
+    """A bundle of another run must not pass for one of this."""
+    manifest = read_bundle(directory).manifest
+    wanted = {**recipe.to_json(), "name": recipe.id, "seed": seed, "sha256": dataset.sha256}
+    found = {**manifest.recipe, "sha256": manifest.data["sha256"]}
+    if differs := [key for key in wanted if found.get(key) != wanted[key]]:
+        names = ", ".join("data" if key == "sha256" else key for key in differs)
+        raise DataError(f"{directory} holds another model: its {names} differs. Compare in another --out.")
 
 
 def _watch(recipe: Recipe, dataset: Dataset, path: Path) -> Watch | None:

@@ -1,8 +1,10 @@
 """The two systems of the tutorials that read no text: numbers that go on, and the shapes of an LSTM's answers."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import keras
@@ -44,8 +46,11 @@ def fit_next_number(out: Path, seed: int, epochs: int = 100) -> NextNumber:
     parameters = tuple(layer.count_params() for layer in model.layers)
     learned = NextNumber(parameters, float(history["loss"][-1]), _answer(model, ASKED), seed)
     out.mkdir(parents=True, exist_ok=True)
-    model.save(out / MODEL, include_optimizer=False)
-    (out / "result.json").write_text(json.dumps(asdict(learned), indent=1) + "\n")
+    part = out / f"part-{MODEL}"
+    model.save(part, include_optimizer=False)
+    os.replace(part, out / MODEL)
+    versions = {name: version(name) for name in ("sentopic", "keras", keras.config.backend())}
+    (out / "result.json").write_text(json.dumps({**asdict(learned), "versions": versions}, indent=1) + "\n")
     return learned
 
 
@@ -54,7 +59,11 @@ def predict_next_number(directory: Path, numbers: Sequence[float]) -> float:
     path = directory / MODEL
     if not path.exists():
         raise DataError(f"{directory} holds no next-number model. Make one: sentopic-train fit next-number")
-    return _answer(keras.saving.load_model(path, compile=False), numbers)
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except Exception as error:  # a damaged file raises anything
+        raise DataError(f"{path} is broken. Make it anew: sentopic-train fit next-number") from error
+    return _answer(model, numbers)
 
 
 def report(name: str, seeds: int, out: Path) -> str:

@@ -18,7 +18,12 @@ def describe_all() -> list[dict[str, Any]]:
     measured = json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.exists() else {}
     texts = [describe(recipe, measured.get(recipe.id)) for recipe in RECIPES.values()]
     others = [
-        {"recipe": exercise.name, "network": exercise.what, "published": exercise.published}
+        {
+            "recipe": exercise.name,
+            "network": exercise.what,
+            "published": exercise.published,
+            "measured": measured.get(exercise.name),
+        }
         for exercise in EXERCISES.values()
     ]
     return [*texts, *others]
@@ -43,23 +48,27 @@ def describe(recipe: Recipe, measured: dict[str, float] | None) -> dict[str, Any
 
 
 def table() -> str:
-    """One recipe a line, its layers' parameters behind it."""
-    lines = [f"{'recipe':27}{'data':9}{'parameters':>12}  {'published':11}{'measured':18}layers"]
+    """One recipe a line, its layers' parameters behind it; figures are test accuracy and, in brackets, loss."""
+    lines = [f"{'recipe':27}{'data':9}{'parameters':>12}  {'published':17}{'measured':26}layers"]
     for entry in describe_all():
         if "layers" not in entry:
-            lines.append(f"{entry['recipe']:27}{'-':9}{'':>12}  {entry['published']}: {entry['network']}")
             continue
         layers = ", ".join(f"{layer['layer']} ({layer['parameters']:,})" for layer in entry["layers"])
         lines.append(
             f"{entry['recipe']:27}{entry['data']:9}{entry['parameters']:>12,}  "
-            f"{_published(entry):11}{_measured(entry):18}{layers}"
+            f"{_published(entry):17}{_measured(entry):26}{layers}"
         )
+    for entry in describe_all():
+        if "layers" not in entry:
+            lines += [f"{entry['recipe']:27}{entry['network']}"]
+            lines += [f"{'':27}{key}: {entry[key]}" for key in ("published", "measured") if entry[key]]
     return "\n".join(lines)
 
 
 def _published(entry: dict[str, Any]) -> str:
-    accuracy = (entry["published"] or {}).get("accuracy")
-    return f"{accuracy:.4f}" if accuracy else "-"
+    found = entry["published"] or {}
+    loss = f" ({found['loss']:.4f})" if found.get("loss") else ""
+    return f"{found['accuracy']:.4f}{loss}" if found.get("accuracy") else "-"
 
 
 def _measured(entry: dict[str, Any]) -> str:
@@ -67,4 +76,4 @@ def _measured(entry: dict[str, Any]) -> str:
     if not found:
         return "-"
     spread = f" ± {found['accuracy_spread']:.4f}" if found["seeds"] > 1 else ""
-    return f"{found['accuracy']:.4f}{spread}"
+    return f"{found['accuracy']:.4f}{spread} ({found['loss']:.4f})"

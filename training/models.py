@@ -13,6 +13,7 @@ from training.recipes import Recipe
 
 _RECURRENT = {"simple_rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
 _WORTH_COMPILING: Final = 5_000
+_SMALL: Final = 32
 _EPSILON: Final = 1e-7
 _OPTIMIZERS = {"adam": keras.optimizers.Adam, "rmsprop": keras.optimizers.RMSprop}
 
@@ -147,11 +148,14 @@ def compile_model(
 def pays_to_compile(recipe: Recipe, windows: int) -> bool | Literal["auto"]:
     """Whether XLA makes a run over so many windows faster: `compile_model`'s `jit`.
 
-    On a CPU it takes a small recurrent step in half the time, a convolution in eight times the time, and seconds to
-    compile (`docs/decisions.md`); on a GPU it would stand in the way of cuDNN.
+    On a CPU it takes a small recurrent step in half the time, a large LSTM's in four times and a convolution in eight
+    times the time, and seconds to compile (`docs/decisions.md`); on a GPU it would stand in the way of cuDNN.
     """
-    slow = any(isinstance(layer, network.Convolution) for layer in recipe.network)
-    if keras.distribution.list_devices("gpu") or slow or windows < _WORTH_COMPILING:
+    small = all(
+        layer.units <= _SMALL if isinstance(layer, network.Recurrent) else not isinstance(layer, network.Convolution)
+        for layer in recipe.network
+    )
+    if keras.distribution.list_devices("gpu") or not small or windows < _WORTH_COMPILING:
         return "auto"
     return True
 

@@ -64,6 +64,18 @@ def publish(
     staging = out / f".{dataset.task}-{recipe.model}.part"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
+    try:
+        _write(trained, chosen, recipe, dataset, parts, staging)
+        _move(staging, target)
+    except OSError:
+        shutil.rmtree(staging, ignore_errors=True)  # of a full disk, it would keep its share
+        raise
+    return target
+
+
+def _write(
+    trained: Trained, chosen: Trained, recipe: Recipe, dataset: Dataset, parts: tuple[Examples, Examples], staging: Path
+) -> None:
     engine = _compile(trained.model, recipe, dataset, staging / MODEL)
     (staging / WORDS).write_bytes(format_words(list(dataset.words)))
 
@@ -88,8 +100,6 @@ def publish(
     text = card.write(measured, network.describe(recipe.network), tested, details["per_label"], dataset)
     (staging / "CARD.md").write_text(text, encoding="utf-8")
     _seal(measured, engine, encoder, staging)
-    _move(staging, target)
-    return target
 
 
 def _compile(model: keras.Model, recipe: Recipe, dataset: Dataset, path: Path) -> OnnxEngine:

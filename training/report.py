@@ -101,8 +101,13 @@ def _difference(name: str, trials: Sequence[Trial]) -> str:
     if published.accuracy:
         gap = figures.accuracy - published.accuracy
         spreads = f", {abs(gap) / figures.accuracy_spread:.1f} times the spread" if figures.accuracy_spread else ""
-        parts.append(f": {gap:+.4f} against {published.accuracy:.4f}{spreads}")
-    each = ", ".join(f"{trial.accuracy:.4f} after {len(trial.history)} epochs" for trial in trials)
+        parts.append(f": accuracy {gap:+.4f} against {published.accuracy:.4f}{spreads}")
+    if published.loss:
+        parts.append(f"; loss {figures.loss - published.loss:+.4f} against {published.loss:.4f}, "
+                     f"with a spread of {figures.loss_spread:.4f}")  # fmt: skip
+    each = ", ".join(
+        f"{trial.accuracy:.4f} after {len(trial.history)} epoch{'s' * (len(trial.history) > 1)}" for trial in trials
+    )
     parts.append(f". Seed by seed: {each}.")
     if published.note:
         parts.append(f" {published.note}")
@@ -115,26 +120,27 @@ def _section(data: str, dataset: Dataset, trials: Mapping[str, Sequence[Trial]],
     everyone = [trial for found in trials.values() for trial in found]
     if len(names) == 2:
         plots.draw_roc(scores, dataset.test.labels, folder / f"{data}-roc.png")
-        figures = f"![Receiver operating characteristic]({folder.name}/{data}-roc.png)"
+        figures = f"Of seed 1:\n\n![Receiver operating characteristic]({folder.name}/{data}-roc.png)"
     else:
         counts = {name: confusion(found, dataset.test.labels) for name, found in scores.items()}
         plots.draw_recalls(counts, names, folder / f"{data}-recall.png")
         last = list(counts)[-1]
         plots.draw_confusion(counts[last], names, folder / f"{data}-confusion.png")
         figures = (
+            "Of seed 1; the confusion matrix is shaded by the share of a row:\n\n"
             f"![Recall of each label]({folder.name}/{data}-recall.png)\n\n"
             f"![Confusion of {last}]({folder.name}/{data}-confusion.png)"
         )
     lines = [_hard_line(dataset, names, found, texts=texts) for found in hardest(everyone, dataset.test.labels, 5)]
-    intro = "The test texts that these models together are most wrongly sure of:"
+    intro = "The test texts whose right label these models together give the least, on average over all of them:"
     return "\n".join([f"\n## {data}\n", figures, "", intro, "", *lines, ""])
 
 
-def _hard_line(dataset: Dataset, names: Sequence[str], found: tuple[int, int, float], *, texts: bool) -> str:
-    place, answer, score = found
+def _hard_line(dataset: Dataset, names: Sequence[str], found: tuple[int, int, float, float], *, texts: bool) -> str:
+    place, answer, score, wrong = found
     text = " ".join(dataset.test.texts[place].split())
     right = names[dataset.test.labels[place]]
-    line = f"- test text {place} ({len(text.split())} words): {right} got {score:.3f}, answered {names[answer]}"
+    line = f"- test text {place} ({len(text.split())} words): {right} got {score:.4f}, {names[answer]} {wrong:.4f}"
     return f"{line}: “{text[:SHOWN_CHARS]}…”" if texts else line
 
 

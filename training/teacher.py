@@ -94,7 +94,7 @@ def _fit_member(rows: Any, inside: NDArray[np.bool_]) -> _Member:
     ratio = np.abs(np.log(shares[0] / shares[1])).astype(np.float32)
     if inside.all() or not inside.any():
         return _Member(ratio, None)
-    model = LogisticRegression(C=_STRENGTH, solver="liblinear", dual=True, max_iter=200, random_state=0)
+    model = LogisticRegression(C=_STRENGTH, solver="liblinear", dual=True, max_iter=5_000, random_state=0)
     return _Member(ratio, model.fit(_weigh(rows, ratio), inside))
 
 

@@ -195,7 +195,7 @@ def tiny_recipe(**changes: Any) -> Any:
         "epochs": 3,
         "batch": 16,
     }
-    return dataclasses.replace(find("sentiment-gru"), **{**small, "learning_rate": 0.01, **changes})
+    return dataclasses.replace(find("sentiment-gru.v1"), **{**small, "learning_rate": 0.01, **changes})
 
 
 def interrupt_after(epoch: int) -> Callable[[str], None]:

@@ -15,7 +15,7 @@ from training import cli, datasets, listing, recipes
 def test_recipes_are_listed_for_people_and_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["recipes"]) == 0
     _, *lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == [*recipes.RECIPES, *recipes.EXERCISES]
+    assert [line.split()[0] for line in lines if not line.startswith(" ")] == [*recipes.RECIPES, *recipes.EXERCISES]
     assert cli.main(["recipes", "--json"]) == 0
     described = {entry["recipe"]: entry for entry in json.loads(capsys.readouterr().out)}
     assert {name: described[name]["settings"] for name in recipes.RECIPES} == {
@@ -122,7 +122,7 @@ def test_run_that_ends_early_says_how_to_go_on(
 def test_fit_publishes_a_bundle(layouts: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("keras")
     data, out = layouts.reviews["archive"](tmp_path), tmp_path / "runs"
-    command = ["fit", "sentiment-gru", "--data", str(data), "--epochs", "1", "--limit", "7", "--seed", "5"]
+    command = ["fit", "sentiment-gru.v1", "--data", str(data), "--epochs", "1", "--limit", "7", "--seed", "5"]
     assert cli.main(command) == 0  # into runs/, below the working directory
     printed = capsys.readouterr()
     assert printed.err == ""
@@ -173,12 +173,25 @@ def test_measured_figures_stand_beside_the_published_ones(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured = tmp_path / "measured.json"
-    measured.write_text(json.dumps({"imdb-gru.v1": {"accuracy": 0.8093, "accuracy_spread": 0.0021, "seeds": 3}}))
+    figures = {"accuracy": 0.8093, "accuracy_spread": 0.0021, "loss": 0.4134, "seeds": 3}
+    measured.write_text(json.dumps({"imdb-gru.v1": figures, "next-number": "9.41 for 7, 8, 9"}))
     monkeypatch.setattr(listing, "MEASURED", measured)
     assert cli.main(["recipes"]) == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
-    assert "0.8093 ± 0.0021" in lines["imdb-gru.v1"]
+    assert "0.8093 ± 0.0021 (0.4134)" in lines["imdb-gru.v1"]
     assert "±" not in lines["imdb-rnn.v1"]
+    assert lines["measured:"].endswith("9.41 for 7, 8, 9")
+
+
+def test_baseline_is_printed_for_people_and_for_programs(
+    layouts: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("sklearn")
+    command = ["baseline", "imdb", "--data", str(layouts.reviews["npz"](tmp_path))]
+    assert cli.main(command) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 6
+    assert cli.main([*command, "--json"]) == 0
+    assert {one["windows"] for one in json.loads(capsys.readouterr().out)} == {"first", "last", "cover"}
 
 
 def test_recipes_are_listed_with_their_parameters_and_published_figures(capsys: pytest.CaptureFixture[str]) -> None:
@@ -187,7 +200,7 @@ def test_recipes_are_listed_with_their_parameters_and_published_figures(capsys: 
     assert "LSTM 8 (4,384), LSTM 8 (544)" in lines["imdb-stacked-lstm.v1"]
     assert "0.8050" in lines["imdb-stacked-lstm.v1"]
     assert "328,353" in lines["imdb-lstm-500.v1"]
-    assert "601 parameters" in lines["next-number"]
+    assert "three numbers to the next" in lines["next-number"]
     assert cli.main(["recipes", "--json"]) == 0
     described = {entry["recipe"]: entry for entry in json.loads(capsys.readouterr().out)}
     assert described["imdb-gru.v1"]["layers"][1] == {"layer": "GRU 8", "parameters": 3_312}
@@ -216,6 +229,13 @@ def test_numbers_go_on_and_shapes_are_what_the_tutorial_says(
     learned = json.loads((tmp_path / "next-number" / "result.json").read_text())
     assert cli.main(["next-number", "7", "8", "9", "--out", str(tmp_path)]) == 0
     assert float(capsys.readouterr().out) == pytest.approx(learned["answer"], abs=1e-3)
+    assert learned["versions"].keys() == {"sentopic", "keras", "tensorflow"}
+    (tmp_path / "next-number" / "model.keras").write_bytes(b"half a mod")
+    assert cli.main(["next-number", "7", "8", "9", "--out", str(tmp_path)]) == 1
+    assert "is broken. Make it anew: sentopic-train fit next-number" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["next-number", "nan", "8", "9"])
+    capsys.readouterr()
     assert cli.main(["fit", "lstm-shapes"]) == 0
     assert "output (32, 4); parameters 144 (Sequential), 144 (functional)" in capsys.readouterr().out
     assert cli.main(["next-number", "1", "2", "3", "--out", str(tmp_path / "none")]) == 1

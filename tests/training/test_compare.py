@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("keras")
 
+from app.errors import DataError
 from training import cli, datasets
 from training.compare import Trial, hardest, run_trials, summarise
 from training.recipes import Published
@@ -83,7 +84,10 @@ def test_hardest_are_those_most_wrongly_sure_of(trials: tuple[Path, list[Trial],
     _, (one, _), _ = trials
     scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
     trial = dataclasses.replace(one, scores=scores)
-    assert hardest([trial], np.array([1, 1, 1]), 2) == [(0, 0, pytest.approx(0.1)), (2, 0, pytest.approx(0.4))]
+    assert hardest([trial], np.array([1, 1, 1]), 2) == [
+        (0, 0, pytest.approx(0.1), pytest.approx(0.9)),
+        (2, 0, pytest.approx(0.4), pytest.approx(0.6)),
+    ]
 
 
 @pytest.mark.parametrize("data", ["imdb", "reuters"])
@@ -121,3 +125,30 @@ def test_a_recipe_may_have_other_seeds_than_the_rest(
     for wrong in ("imdb-gru:", "imdb-gru:0", "imdb-gru:x"):
         assert cli.main(["compare", wrong]) == 2
         assert "how many seeds" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("change", ["recipe", "data"])
+def test_model_of_another_run_does_not_pass_for_this_one(
+    change: str, trials: tuple[Path, list[Trial], list[str]], tiny: Any
+) -> None:
+    out, _, _ = trials
+    recipe = tiny.recipe(epochs=1 if change == "recipe" else 2)
+    dataset = tiny.dataset(2, noise=change == "data")
+    differs = "epochs" if change == "recipe" else "data"
+    with pytest.raises(DataError, match=f"holds another model: its {differs} differs. Compare in another --out"):
+        next(run_trials([(recipe, 1)], lambda _: dataset, out, lambda _: None))
+
+
+def test_report_of_a_try_says_so_and_is_not_held_against_published_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(datasets.LOADERS, "imdb", lambda directory, source: tiny.dataset(2))
+    options = ["--seeds", "1", "--epochs", "1", "--num-words", "40", "--maxlen", "10", "--limit", "60"]
+    assert cli.main(["compare", "imdb-stacked-lstm", *options, "--out", str(tmp_path)]) == 0
+    page = (tmp_path / "report.md").read_text()
+    made_by = "imdb-stacked-lstm --seeds 1 --data DIR --epochs 1 --num-words 40 --maxlen 10 --limit 60`"
+    assert f"Made by `sentopic-train compare {made_by}" in page
+    assert "0.8050" not in page
+    capsys.readouterr()
+    assert cli.main(["compare", "imdb-gru", "imdb-gru:2"]) == 2
+    assert "named more than once: imdb-gru" in capsys.readouterr().err

@@ -54,9 +54,10 @@ def test_accuracy_takes_shares_for_targets(targets: Any, probabilities: Any, rig
     assert np.asarray(found).tolist() == right
 
 
-def test_only_long_runs_of_recurrent_layers_are_compiled(tiny: Any) -> None:
+def test_only_long_runs_of_small_recurrent_layers_are_compiled(tiny: Any) -> None:
     recipe = tiny.recipe()
     convolution = tiny.recipe(network=(Embedding(4), Convolution(4, 3), Recurrent("gru", 4)))
     assert models.pays_to_compile(recipe, 5_000) is True
     assert models.pays_to_compile(recipe, 4_999) == "auto"
     assert models.pays_to_compile(convolution, 5_000) == "auto"
+    assert models.pays_to_compile(tiny.recipe(network=(Embedding(4), Recurrent("lstm", 33))), 5_000) == "auto"

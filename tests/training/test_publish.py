@@ -1,5 +1,6 @@
 """A published bundle is whole and true; a publication that fails leaves what was there."""
 
+import errno
 import json
 import re
 import struct
@@ -13,10 +14,11 @@ pytest.importorskip("keras")
 
 from app.bundle import Bundle, find_bundles, read_bundle
 from app.engines.open import open_engine
+from training import plots
 from training import publish as module
 from training.datasets import hold_out
 from training.publish import PublishError, publish
-from training.run import Epoch, Trained
+from training.run import Epoch, Run, Trained
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +49,21 @@ def publish_again(whole_run: Path, tiny: Any) -> Any:
 
 def content(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+def test_full_disk_leaves_neither_a_bundle_nor_half_of_one(
+    whole_run: Path, tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = tiny.dataset(2)
+    trained = Run.open(tiny.run_folder(whole_run)).load_trained("best")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(plots, "draw_curves", full)
+    with pytest.raises(OSError, match="No space left"):
+        publish(trained, trained, tiny.recipe(), dataset, hold_out(dataset.train, "tutorial"), tmp_path)
+    assert list(tmp_path.rglob("*.*")) == []
 
 
 @pytest.mark.parametrize("engine", ["onnx", "keras"])

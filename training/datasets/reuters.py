@@ -71,7 +71,10 @@ def load(directory: Path | None, source: str = "auto") -> Dataset:
 def load_unlabelled(directory: Path | None) -> list[str]:
     """The body of every newswire in the archive, whatever its topics; from the archive in `directory`."""
     if directory is None or not (directory / ARCHIVE).exists():
-        raise DataError(f"{directory or '--data'} has no {ARCHIVE}, which the newswires without a topic stand in")
+        raise DataError(
+            f"{ARCHIVE}, which the newswires without a topic stand in, is not in {directory or '--data'}. "
+            "Put it there, or train a recipe without them: topic-gru.v1, say."
+        )
     sources = [data.decode("latin-1") for _, data in sorted(read_members(directory / ARCHIVE, ".sgm"))]
     return [body for source in sources for body in _BODY.findall(source)]
 
