@@ -92,6 +92,26 @@ class Recipe:
         return values
 
 
+_SENTIMENT_LSTM = (
+    Embedding(64),
+    SpatialDropout(0.2),
+    Recurrent("lstm", 64),
+    Dropout(0.3),
+    Recurrent("lstm", 64),
+    Dropout(0.3),
+)
+_SENTIMENT_GRU = (Embedding(64), SpatialDropout(0.2), Recurrent("gru", 64), Dropout(0.3))
+_TOPIC_LSTM = (
+    Embedding(128),
+    SpatialDropout(0.2),
+    Recurrent("lstm", 128),
+    Dropout(0.5),
+    Recurrent("lstm", 64),
+    Summary(),
+    Dropout(0.5),
+)
+_TOPIC_GRU = (Embedding(128), SpatialDropout(0.2), Recurrent("gru", 128), Summary(), Dropout(0.5))
+
 _SERVED: dict[str, Any] = {"vectors": "svd", "gradient_norm": 1.0}
 _SENTIMENT: dict[str, Any] = {**_SERVED, "data": "imdb", "window_share": 1.0}
 _TOPIC: dict[str, Any] = {
@@ -119,84 +139,14 @@ _FORGETS = (
     "learn little but training texts by heart before a patience of 4 ends the run, and none ends where the LSTM does."
 )
 _TABLE = (
-    Recipe(
-        name="sentiment-lstm",
-        model="lstm",
-        network=(
-            Embedding(64),
-            SpatialDropout(0.2),
-            Recurrent("lstm", 64),
-            Dropout(0.3),
-            Recurrent("lstm", 64),
-            Dropout(0.3),
-        ),
-        **_SENTIMENT,
-    ),
-    Recipe(
-        name="sentiment-gru",
-        model="gru",
-        network=(Embedding(64), SpatialDropout(0.2), Recurrent("gru", 64), Dropout(0.3)),
-        **_SENTIMENT,
-    ),
-    Recipe(
-        name="topic-lstm",
-        model="lstm",
-        network=(
-            Embedding(128),
-            SpatialDropout(0.2),
-            Recurrent("lstm", 128),
-            Dropout(0.5),
-            Recurrent("lstm", 64),
-            Summary(),
-            Dropout(0.5),
-        ),
-        **_TOPIC,
-    ),
-    Recipe(
-        name="topic-gru",
-        model="gru",
-        network=(Embedding(128), SpatialDropout(0.2), Recurrent("gru", 128), Summary(), Dropout(0.5)),
-        **_TOPIC,
-    ),
-    Recipe(
-        name="sentiment-lstm",
-        model="lstm",
-        network=(
-            Embedding(64),
-            SpatialDropout(0.2),
-            Recurrent("lstm", 64),
-            Dropout(0.3),
-            Recurrent("lstm", 64),
-            Dropout(0.3),
-        ),
-        **_SENTIMENT_2,
-    ),
-    Recipe(
-        name="sentiment-gru",
-        model="gru",
-        network=(Embedding(64), SpatialDropout(0.2), Recurrent("gru", 64), Dropout(0.3)),
-        **_SENTIMENT_2,
-    ),
-    Recipe(
-        name="topic-lstm",
-        model="lstm",
-        network=(
-            Embedding(128),
-            SpatialDropout(0.2),
-            Recurrent("lstm", 128),
-            Dropout(0.5),
-            Recurrent("lstm", 64),
-            Summary(),
-            Dropout(0.5),
-        ),
-        **_TOPIC_2,
-    ),
-    Recipe(
-        name="topic-gru",
-        model="gru",
-        network=(Embedding(128), SpatialDropout(0.2), Recurrent("gru", 128), Summary(), Dropout(0.5)),
-        **_TOPIC_2,
-    ),
+    Recipe(name="sentiment-lstm", model="lstm", network=_SENTIMENT_LSTM, **_SENTIMENT),
+    Recipe(name="sentiment-gru", model="gru", network=_SENTIMENT_GRU, **_SENTIMENT),
+    Recipe(name="topic-lstm", model="lstm", network=_TOPIC_LSTM, **_TOPIC),
+    Recipe(name="topic-gru", model="gru", network=_TOPIC_GRU, **_TOPIC),
+    Recipe(name="sentiment-lstm", model="lstm", network=_SENTIMENT_LSTM, **_SENTIMENT_2),
+    Recipe(name="sentiment-gru", model="gru", network=_SENTIMENT_GRU, **_SENTIMENT_2),
+    Recipe(name="topic-lstm", model="lstm", network=_TOPIC_LSTM, **_TOPIC_2),
+    Recipe(name="topic-gru", model="gru", network=_TOPIC_GRU, **_TOPIC_2),
     Recipe(
         name="imdb-lstm",
         model="imdb-lstm",
