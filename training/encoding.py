@@ -20,10 +20,6 @@ class EncodedExamples:
     owner: NDArray[np.int64]
     labels: Labels
 
-    @property
-    def window_labels(self) -> Labels:
-        return self.labels[self.owner]
-
 
 def encode(encoder: TextEncoder, examples: Examples) -> EncodedExamples:
     windows = [encoder.encode(text).windows for text in examples.texts]
