@@ -138,7 +138,7 @@ def _check_same(directory: Path, recipe: Recipe, seed: int, dataset: Dataset) ->
 
 
 def _watch(recipe: Recipe, dataset: Dataset, path: Path) -> Watch | None:
-    """Writes down the test accuracy of each epoch where the published figure was picked so. Nothing here reads it."""
+    """Writes down the test accuracy of each epoch where the published figure was picked so. Nothing is chosen by it."""
     if not (recipe.published and recipe.published.picked_on_test):
         return None
     encoder = TextEncoder(dataset.words, recipe.num_words, recipe.maxlen, recipe.windows)

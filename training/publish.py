@@ -240,8 +240,17 @@ def _labels(dataset: Dataset, training: Examples) -> list[Label]:
 def _describe(dataset: Dataset, parts: tuple[Examples, Examples], recipe: Recipe) -> dict[str, str | int]:
     training, validation = parts
     counts = {"training": len(training), "held_out": len(validation), "test": len(dataset.test)}
-    refit = {"refit": len(dataset.train)} if recipe.refit else {}
-    return {"name": dataset.name, "sha256": dataset.sha256, "holdout": recipe.holdout, **counts, **refit}
+    described: dict[str, str | int] = {
+        "name": dataset.name,
+        "sha256": dataset.sha256,
+        "holdout": recipe.holdout,
+        **counts,
+    }
+    if recipe.refit:
+        described["refit"] = len(dataset.train)
+    if recipe.unlabelled:
+        described |= {"unlabelled": len(dataset.unlabelled), "unlabelled_sha256": dataset.unlabelled_sha256}
+    return described
 
 
 def _golden(text: str, manifest: Manifest, engine: Engine, encoder: TextEncoder) -> Golden:

@@ -26,8 +26,8 @@ Scores = NDArray[np.float64]
 FOLDS: Final = 5
 _STRENGTH: Final = 50.0
 """Inverse of the penalty, for rows of length 1."""
-_NEVER: Final = -20.0
-"""Log-odds of a label that no text has."""
+_CERTAIN: Final = 20.0
+"""Log-odds of a label that every text has; of one that none has, the negative."""
 
 
 class Teacher:
@@ -65,14 +65,15 @@ class Teacher:
 
 @dataclass(frozen=True)
 class _Member:
-    """One label against the rest; without a `model`, a label that stands in none or all of the texts."""
+    """One label against the rest. Without a `model`, all texts or none had the label: `constant` is the answer."""
 
     ratio: NDArray[np.float32]
     model: LogisticRegression | None
+    constant: float = 0.0
 
     def log_odds(self, rows: Any) -> Scores:
         if self.model is None:
-            return np.full(rows.shape[0], _NEVER)
+            return np.full(rows.shape[0], self.constant)
         found: Scores = self.model.decision_function(_weigh(rows, self.ratio))
         return found
 
@@ -93,7 +94,7 @@ def _fit_member(rows: Any, inside: NDArray[np.bool_]) -> _Member:
     shares = [count / count.sum() for count in counts]
     ratio = np.abs(np.log(shares[0] / shares[1])).astype(np.float32)
     if inside.all() or not inside.any():
-        return _Member(ratio, None)
+        return _Member(ratio, None, _CERTAIN if inside.all() else -_CERTAIN)
     model = LogisticRegression(C=_STRENGTH, solver="liblinear", dual=True, max_iter=5_000, random_state=0)
     return _Member(ratio, model.fit(_weigh(rows, ratio), inside))
 

@@ -184,3 +184,10 @@ def test_three_labels_have_three_scores(stopped_run: tuple[Path, Path]) -> None:
     manifest = read_bundle(stopped_run[1]).manifest
     assert [label.name for label in manifest.labels] == ["label-0", "label-1", "label-2"]
     assert all(len(golden.scores) == 3 and sum(golden.scores) == pytest.approx(1) for golden in manifest.golden)
+
+
+def test_bundle_names_the_texts_without_a_label_that_it_was_made_from(tiny: Any, tmp_path: Path) -> None:
+    dataset = tiny.dataset(2).with_unlabelled(["w1 w2 w3 w4", "w11 w12"])
+    recipe = tiny.recipe(unlabelled=True, teacher=True, epochs=1)
+    data = read_bundle(fit(recipe, dataset, tmp_path, say=lambda line: None)).manifest.data
+    assert (data["unlabelled"], data["unlabelled_sha256"]) == (2, dataset.unlabelled_sha256)

@@ -43,3 +43,10 @@ def test_own_texts_are_judged_unseen() -> None:
 def test_label_without_a_text_is_never_the_answer() -> None:
     teacher = Teacher(texts(60, 2), 3)
     assert teacher.scores(["good not a", "something else"])[:, 2].max() < 0.01
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_label_of_every_text_is_always_the_answer(label: int) -> None:
+    drawn = texts(20, 2)
+    teacher = Teacher(Examples(drawn.texts, np.full(20, label)), 2)
+    assert teacher.scores(["good not a", "something else"])[:, label].min() > 0.99

@@ -58,7 +58,7 @@ def load_unlabelled(directory: Path | None) -> list[str]:
     if not any((directory / name).exists() for name in (ARCHIVE, FOLDER)):
         raise DataError(
             f"{directory} has no {ARCHIVE}, which the unlabelled reviews stand in. Get it ({ARCHIVE_URL}), "
-            f"or train a recipe without them: sentiment-gru.v1, say."
+            "or train a recipe without them: sentiment-gru.v1, say."
         )
     reviews = read_reviews(directory)
     return [text for _, text in sorted((name, text) for _, label, name, text in reviews if label == "unsup")]
