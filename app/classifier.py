@@ -15,9 +15,6 @@ from app.engines.base import Engine
 from app.errors import RequestError, TextTooLongError, UnknownModelError, UnknownTaskError
 from app.text import Encoded, TextEncoder
 
-MOSTLY_UNKNOWN_BELOW: Final = 0.5
-"""Share of known words under which an answer is not to be trusted."""
-
 
 class AnswerWarning(StrEnum):
     """The closed list of what may be odd about an answer."""
@@ -124,13 +121,13 @@ class Classifier:
         warnings = []
         if not encoded.known:
             warnings.append(AnswerWarning.NO_KNOWN_WORDS)
-        elif encoded.known < MOSTLY_UNKNOWN_BELOW * encoded.total:
+        elif encoded.mostly_unknown:
             warnings.append(AnswerWarning.MOSTLY_UNKNOWN_WORDS)
-        doubtful = bool(warnings)
         if encoded.cut:
             warnings.append(AnswerWarning.TEXT_CUT)
         ranking: list[int] = np.argsort(-scores, kind="stable").tolist()
-        uncertain = doubtful or bool(scores[ranking[0]] < self.manifest.calibration.uncertain_below)
+        unsure = bool(scores[ranking[0]] < self.manifest.calibration.uncertain_below)
+        uncertain = encoded.mostly_unknown or unsure
         return Answer(scores, ranking, uncertain, encoded.total, encoded.known, len(encoded.windows), warnings)
 
 

@@ -28,6 +28,9 @@ SEPARATORS: Final = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n '
 _NORMALISE: Final = bytes.maketrans(
     SEPARATORS.encode() + bytes(range(65, 91)), b" " * len(SEPARATORS) + bytes(range(97, 123))
 )
+MOSTLY_UNKNOWN_BELOW: Final = 0.5
+"""Share of known words under which an answer is not to be trusted."""
+
 _CHARS_PER_WORD: Final = 12
 """First guess at how much of a long text holds a window's words; a wrong one costs a second look."""
 
@@ -67,6 +70,11 @@ class Encoded:
     total: int
     known: int
     cut: bool
+
+    @property
+    def mostly_unknown(self) -> bool:
+        """Too few words are known for an answer to be trusted: less than half, or none of none."""
+        return not self.known or self.known < MOSTLY_UNKNOWN_BELOW * self.total
 
 
 class TextEncoder:

@@ -14,17 +14,28 @@ from training.datasets.dataset import Labels
 
 @dataclass(frozen=True)
 class EncodedExamples:
-    """`ids` (windows, maxlen), `owner` (windows,): the text each is of; `labels` (texts,)."""
+    """`ids` (windows, maxlen), `owner` (windows,): the text each is of; the rest (texts,).
+
+    `known`: share of known words among those read, 0 where there are none; `doubtful`: too small a share for
+    the service to answer without `uncertain`.
+    """
 
     ids: Ids
     owner: NDArray[np.int64]
     labels: Labels
+    known: NDArray[np.float64]
+    doubtful: NDArray[np.bool_]
 
 
 def encode(encoder: TextEncoder, examples: Examples) -> EncodedExamples:
-    windows = [encoder.encode(text).windows for text in examples.texts]
-    counts = [len(rows) for rows in windows]
-    return EncodedExamples(np.concatenate(windows), np.repeat(np.arange(len(counts)), counts), examples.labels)
+    encoded = [encoder.encode(text) for text in examples.texts]
+    return EncodedExamples(
+        ids=np.concatenate([one.windows for one in encoded]),
+        owner=np.repeat(np.arange(len(encoded)), [len(one.windows) for one in encoded]),
+        labels=examples.labels,
+        known=np.array([one.known / max(1, one.total) for one in encoded]),
+        doubtful=np.array([one.mostly_unknown for one in encoded]),
+    )
 
 
 def predict(engine: Engine, ids: Ids, batch: int = 32) -> NDArray[np.float32]:
@@ -33,6 +44,11 @@ def predict(engine: Engine, ids: Ids, batch: int = 32) -> NDArray[np.float32]:
 
 
 def score_texts(engine: Engine, manifest: Manifest, examples: EncodedExamples, batch: int = 32) -> NDArray[np.float64]:
-    """Calibrated scores (texts, labels), exactly as the service answers them."""
+    """Calibrated scores (texts, labels), exactly as the service answers them.
+
+    A text without a known word has the labels' shares in training for scores.
+    """
     edges = np.flatnonzero(np.diff(examples.owner)) + 1
-    return np.stack([manifest.scores(part) for part in np.split(predict(engine, examples.ids, batch), edges)])
+    scores = np.stack([manifest.scores(part) for part in np.split(predict(engine, examples.ids, batch), edges)])
+    scores[examples.known == 0] = [label.share for label in manifest.labels]
+    return scores

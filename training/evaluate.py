@@ -24,6 +24,7 @@ class Evaluation:
     accuracy_high: float
     """Wilson's 95% interval."""
     macro_f1: float
+    """Over the labels that occur or are answered: a file need not hold every label."""
     loss: float
     calibration_error: float
     answered: float
@@ -34,22 +35,31 @@ class Evaluation:
         return {key: round(value, 6) for key, value in asdict(self).items()}
 
 
-def evaluate(scores: Scores, labels: Labels, uncertain_below: float) -> Evaluation:
+def evaluate(
+    scores: Scores, labels: Labels, uncertain_below: float, doubtful: NDArray[np.bool_] | None = None
+) -> Evaluation:
+    """`uncertain_below` and `doubtful`: see `find_sure`."""
     guesses, confidence = scores.argmax(axis=1), scores.max(axis=1)
     right = guesses == labels
-    sure = confidence >= uncertain_below
+    sure = find_sure(scores, uncertain_below, doubtful)
     low, high = wilson(int(right.sum()), len(right))
     return Evaluation(
         texts=len(labels),
         accuracy=float(right.mean()),
         accuracy_low=low,
         accuracy_high=high,
-        macro_f1=float(f1_score(labels, guesses, labels=range(scores.shape[1]), average="macro", zero_division=0)),
+        macro_f1=float(f1_score(labels, guesses, average="macro", zero_division=0)),
         loss=log_loss(scores, labels),
         calibration_error=calibration_error(confidence, right),
         answered=float(sure.mean()),
         answered_accuracy=float(right[sure].mean()) if sure.any() else 1.0,
     )
+
+
+def find_sure(scores: Scores, uncertain_below: float, doubtful: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
+    """The texts (texts,) that are answered without `uncertain`; `doubtful` ones are not, whatever the confidence."""
+    sure: NDArray[np.bool_] = scores.max(axis=1) >= uncertain_below
+    return sure if doubtful is None else sure & ~doubtful
 
 
 def log_loss(scores: Scores, labels: Labels) -> float:
@@ -103,3 +113,17 @@ def confusion(scores: Scores, labels: Labels) -> list[list[int]]:
     """Rows: the right label; columns: the answer."""
     counts: Any = confusion_matrix(labels, scores.argmax(axis=1), labels=range(scores.shape[1]))
     return [[int(count) for count in row] for row in counts]
+
+
+def per_label(counts: list[list[int]], names: list[str]) -> dict[str, dict[str, float]]:
+    """Precision, recall and support of each label; `counts` as `confusion` gives them."""
+    table = np.array(counts)
+    hits, support, answers = table.diagonal(), table.sum(axis=1), table.sum(axis=0)
+    return {
+        name: {
+            "support": int(support[i]),
+            "precision": round(float(hits[i] / max(1, answers[i])), 4),
+            "recall": round(float(hits[i] / max(1, support[i])), 4),
+        }
+        for i, name in enumerate(names)
+    }

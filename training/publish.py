@@ -37,7 +37,7 @@ from app.text import TextEncoder, Windows
 from training import card, network, plots, recipes
 from training.datasets import Dataset, Examples
 from training.encoding import EncodedExamples, encode, score_texts
-from training.evaluate import Evaluation, confusion, evaluate, fit_temperature, fit_threshold
+from training.evaluate import Evaluation, confusion, evaluate, fit_temperature, fit_threshold, per_label
 from training.recipes import Recipe
 from training.run import Trained
 
@@ -87,7 +87,10 @@ def _write(
     judge = engine if trained is chosen else _compile_aside(chosen.model, recipe, dataset)
     calibrated = draft.model_copy(update={"calibration": _calibrate(draft, judge, held_out, recipe)})
     checked = evaluate(
-        score_texts(judge, calibrated, held_out), held_out.labels, calibrated.calibration.uncertain_below
+        score_texts(judge, calibrated, held_out),
+        held_out.labels,
+        calibrated.calibration.uncertain_below,
+        held_out.doubtful,
     )
     tested, details = _test(calibrated, engine, dataset, recipe)
     measured = calibrated.model_copy(update={"metrics": _headline(checked, tested, recipe)})
@@ -199,24 +202,12 @@ def _test(
         encoder = TextEncoder(dataset.words, recipe.num_words, recipe.maxlen, windows)
         examples = encode(encoder, dataset.test)
         scores = score_texts(engine, manifest, examples)
-        results[windows] = evaluate(scores, examples.labels, manifest.calibration.uncertain_below)
+        threshold = manifest.calibration.uncertain_below
+        results[windows] = evaluate(scores, examples.labels, threshold, examples.doubtful)
         if windows == recipe.windows:
             counts = confusion(scores, examples.labels)
-            details = {"confusion": counts, "per_label": _per_label(counts, list(dataset.labels))}
+            details = {"confusion": counts, "per_label": per_label(counts, list(dataset.labels))}
     return results, details
-
-
-def _per_label(counts: list[list[int]], names: list[str]) -> dict[str, dict[str, float]]:
-    table = np.array(counts)
-    hits, support, answers = table.diagonal(), table.sum(axis=1), table.sum(axis=0)
-    return {
-        name: {
-            "support": int(support[i]),
-            "precision": round(float(hits[i] / max(1, answers[i])), 4),
-            "recall": round(float(hits[i] / max(1, support[i])), 4),
-        }
-        for i, name in enumerate(names)
-    }
 
 
 def _headline(checked: Evaluation, tested: dict[Windows, Evaluation], recipe: Recipe) -> dict[str, float]:

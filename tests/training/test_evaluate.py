@@ -24,13 +24,21 @@ def two(confidence: list[float]) -> np.ndarray:
 
 
 def test_figures_of_four_answers() -> None:
-    """Right, wrong, right, right. F1 of the three labels: 4/5, 2/3, and 0 for the one that never occurs."""
+    """Right, wrong, right, right. F1 of two labels: 4/5, 2/3; the third neither occurs nor is answered."""
     result = evaluate(SCORES, LABELS, uncertain_below=0.6)
     assert (result.texts, result.accuracy) == (4, 0.75)
-    assert result.macro_f1 == pytest.approx((4 / 5 + 2 / 3 + 0) / 3)
+    assert result.macro_f1 == pytest.approx((4 / 5 + 2 / 3) / 2)
     assert result.loss == pytest.approx(-(log(0.9) + log(0.3) + log(0.7) + log(0.5)) / 4)
     assert (result.answered, result.answered_accuracy) == (0.75, pytest.approx(2 / 3))
     assert result.to_json()["answered_accuracy"] == 0.666667
+
+
+def test_label_that_is_answered_and_never_right_counts_in_macro_f1() -> None:
+    assert evaluate(np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([0, 0]), 0).macro_f1 == pytest.approx((2 / 3 + 0) / 2)
+
+
+def test_doubtful_text_is_not_answered_however_sure() -> None:
+    assert evaluate(SCORES, LABELS, 0.6, np.array([True, False, False, True])).answered == 0.5
 
 
 def test_nothing_answered_has_nothing_wrong() -> None:
