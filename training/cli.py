@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from app.errors import SentopicError, UsageError
-from training.commands import anatomy, baseline, compare, evaluate, fit, next_number, recipes, show
+from training.commands import anatomy, baseline, compare, evaluate, fit, next_number, recipes, show, steps
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -27,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"sentopic-train: {error.name} is not installed; training needs `make environment`", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        hint = "; the same command with --resume goes on" if options.run is fit.run else ""
+        goes_on = {fit.run: "; the same command with --resume goes on", steps.run: "; the same command goes on"}
+        hint = goes_on.get(options.run, "")
         print(f"sentopic-train: interrupted{hint}", file=sys.stderr)
         return 130
     except OSError as error:
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sentopic-train", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (fit, next_number, compare, evaluate, anatomy, baseline, show, recipes):
+    for command in (fit, steps, next_number, compare, evaluate, anatomy, baseline, show, recipes):
         command.add(commands)
     return parser
 

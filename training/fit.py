@@ -1,22 +1,25 @@
 """Trains one recipe, from labelled texts to a published bundle. Reads from top to bottom."""
 
-import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
 
 from app.text import TextEncoder
-from training import models, recipes
+from training import language, models, recipes
 from training.batches import Batch, Lessons, make_batches, to_targets
 from training.datasets import Dataset, Examples, hold_out
 from training.encoding import encode
+from training.evaluate import fit_temperature
 from training.network import Recurrent
-from training.prepare import prepare
+from training.prepare import Material, Preparation, Shelf
+from training.progress import bar
 from training.publish import publish
 from training.recipes import Recipe
 from training.run import Epoch, Run, Trained
@@ -54,12 +57,17 @@ def fit(
         settings["unlabelled"] = dataset.unlabelled_sha256
     folder = out / "runs" / f"{recipe.id}-{seed}"
     runs = [Run.resume(folder, settings) if resume else Run.start(folder, settings)]
+    shelf = Shelf.beside(out, say)
+    preparation = Preparation(recipe, dataset, training, seed, shelf)
+    panel = [ask(recipes.RECIPES[name], dataset, (training, validation), seed, shelf) for name in recipe.teachers]
+    material = Material(preparation.lessons(panel), preparation.start())
     watched = None if recipe.refit else watch
-    chosen = trained = _learn(runs[0], recipe, dataset, (training, validation), seed, watched, say)
+    chosen = trained = _learn(runs[0], recipe, dataset, material, validation, watched, say)
     if recipe.refit:
         runs.append(Run.resume_or_start(folder.with_name(f"{folder.name}-refit"), settings))
         again = replace(recipe, epochs=chosen.epoch, patience=None, keep="last")
-        trained = _learn(runs[1], again, dataset, (dataset.train, None), seed, watch, say)
+        lessons = Preparation(recipe, dataset, dataset.train, seed, shelf).lessons(panel)
+        trained = _learn(runs[1], again, dataset, Material(lessons, material.start), None, watch, say)
 
     bundle = publish(trained, chosen, recipe, dataset, (training, validation), out)
     for run in runs:
@@ -67,39 +75,76 @@ def fit(
     return bundle
 
 
+def ask(
+    teacher: Recipe, dataset: Dataset, parts: tuple[Examples, Examples], seed: int, shelf: Shelf
+) -> NDArray[np.float64]:
+    """What a model of another recipe, learned from the same texts, says of those without a label: its probabilities.
+
+    Its temperature is fitted on the held-out texts, as a published model's is.
+    """
+    preparation = Preparation(teacher, dataset, parts[0], seed, shelf)
+
+    def make(folder: Path) -> dict[str, NDArray[np.float64]]:
+        run = Run.resume_or_start(folder, {"recipe": teacher.to_json(), "seed": seed})
+        panel = [ask(recipes.RECIPES[name], dataset, parts, seed, shelf) for name in teacher.teachers]
+        material = Material(preparation.lessons(panel), preparation.start())
+        trained = _learn(run, teacher, dataset, material, parts[1], None, shelf.say)
+        run.finish()
+        temperature = fit_temperature(_score(trained.model, teacher, dataset, parts[1].texts), parts[1].labels)
+        scores = _score(trained.model, teacher, dataset, dataset.unlabelled)
+        return {"scores": softmax(np.log(np.maximum(scores, 1e-9)) / temperature, axis=1)}
+
+    return shelf.keep(teacher.id, [*preparation.made_from, teacher.to_json()], make)["scores"]
+
+
+def _score(model: keras.Model, recipe: Recipe, dataset: Dataset, texts: Sequence[str]) -> NDArray[np.float64]:
+    """Probabilities (texts, labels), at temperature 1."""
+    labels = np.zeros(len(texts), np.int64)
+    lessons = Lessons(
+        encode(_encoder(recipe, dataset), Examples(texts, labels)), to_targets(labels, len(dataset.labels))
+    )
+    learner = models.build_learner(model)
+    found = [
+        learner.predict_on_batch([batch.ids, batch.owner])[: batch.texts] for batch in make_batches(lessons, _CHECKED)
+    ]
+    p = np.concatenate(found).astype(np.float64)
+    return np.concatenate([1 - p, p], axis=1) if p.shape[1] == 1 else p
+
+
+def _encoder(recipe: Recipe, dataset: Dataset) -> TextEncoder:
+    return TextEncoder(dataset.words, recipe.num_words, recipe.maxlen, recipe.windows)
+
+
 def _learn(
     run: Run,
     recipe: Recipe,
     dataset: Dataset,
-    parts: tuple[Examples, Examples | None],
-    seed: int,
+    material: Material,
+    validation: Examples | None,
     watch: Watch | None,
     say: Say,
 ) -> Trained:
-    """Takes `run` to its end. `parts`: texts to learn from, texts held out."""
-    encoder = TextEncoder(dataset.words, recipe.num_words, recipe.maxlen, recipe.windows)
-    material = prepare(recipe, dataset, parts[0], seed, run.folder.parent / "steps", say)
-    train, held_out = material.lessons, None
-    if parts[1] is not None:
-        held_out = Lessons(encode(encoder, parts[1]), to_targets(parts[1].labels, len(dataset.labels)))
+    """Takes `run` to its end."""
+    train, held_out, labels = material.lessons, None, len(dataset.labels)
+    if validation is not None:
+        held_out = Lessons(encode(_encoder(recipe, dataset), validation), to_targets(validation.labels, labels))
     windows = len(train.examples.ids)
     say(f"{recipe.id} on {dataset.name}: {len(train)} texts ({windows} windows) to learn from, "
         f"{len(held_out or ())} held out, {len(dataset.test)} for the test")  # fmt: skip
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(run.seed)
     if run.history:
         model = run.load_last()
         say(f"resumed after epoch {len(run.history)}")
     else:
-        served = models.build(recipe, len(dataset.labels))
-        if material.vectors is not None:
-            served.get_layer("embedding").embeddings.assign(material.vectors)
+        served = models.build(recipe, labels)
+        language.start_from(served, material.start)
         jit = models.pays_to_compile(recipe, windows)
         steps = recipe.epochs * sum(1 for _ in make_batches(train, recipe.batch))
         model = models.compile_model(models.build_learner(served), recipe, steps=steps, jit=jit)
 
     patience = recipe.patience or recipe.epochs
     while len(run.history) < recipe.epochs and run.stale_epochs() < patience:
-        epoch = _train_epoch(model, recipe, train, held_out, seed, len(run.history))
+        epoch = _train_epoch(model, recipe, train, held_out, run.seed, len(run.history))
         if watch:
             watch(epoch.epoch, model)
         run.record(epoch, model)
@@ -142,11 +187,10 @@ def mean_over(step: Callable[..., dict[str, float]], batches: Iterable[Batch], t
     period doubles: a pass of ten seconds takes up to twenty (`docs/decisions.md`).
     """
     sums: dict[str, float] = {}
-    shown = sys.stdout.isatty() and keras.config.is_interactive_logging_enabled()
-    bar = keras.utils.Progbar(texts, verbose=1 if shown else 0)
+    shown = bar(texts)
     for batch in batches:
         found = step([batch.ids, batch.owner], batch.targets, sample_weight=batch.weights, return_dict=True)
         for name, value in found.items():
             sums[name] = sums.get(name, 0.0) + float(value) * batch.texts
-        bar.add(batch.texts)
+        shown.add(batch.texts)
     return {name: total / texts for name, total in sums.items()}

@@ -55,14 +55,19 @@ def _add(  # noqa: PLR0911 - one line a kind
         case network.Summary():
             pools = (layers.GlobalMaxPooling1D, layers.GlobalAveragePooling1D)
             return layers.Concatenate(name="pooled")([pool()(sequence) for sequence in sequences for pool in pools])
-        case network.Recurrent(kind, units, dropout, recurrent_dropout):
-            return _RECURRENT[kind](
-                units,
-                return_sequences=whole,
-                dropout=dropout,
-                recurrent_dropout=recurrent_dropout,
-                name=f"{kind}_{len(sequences) + 1}",
-            )(x)
+        case network.Recurrent():
+            return recurrent(layer, len(sequences), whole=whole)(x)
+
+
+def recurrent(layer: network.Recurrent, place: int, *, whole: bool) -> keras.layers.Layer:
+    """The recurrent layer at that place, from 0; it hands on every step if `whole`, else its last state."""
+    return _RECURRENT[layer.kind](
+        layer.units,
+        return_sequences=whole,
+        dropout=layer.dropout,
+        recurrent_dropout=layer.recurrent_dropout,
+        name=f"{layer.kind}_{place + 1}",
+    )
 
 
 @keras.saving.register_keras_serializable("sentopic")

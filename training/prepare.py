@@ -1,4 +1,4 @@
-"""What comes before a network learns: word vectors, a teacher's answers. Each is made once and kept beside the runs."""
+"""What comes before a network learns: word vectors, a language model, a teacher's answers. Each is made once."""
 
 import hashlib
 import json
@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from app.text import TextEncoder
-from training.batches import Floats, Lessons, to_targets
+from training import language
+from training.batches import Lessons, to_targets
 from training.datasets import Dataset, Examples
 from training.encoding import encode
 from training.recipes import Recipe
-from training.teacher import Teacher
+from training.teacher import Scores, Teacher
 from training.vectors import fit_vectors
 
 Say = Callable[[str], None]
@@ -24,69 +26,115 @@ Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
+class Shelf:
+    """Where finished steps are kept, beside the runs."""
+
+    folder: Path
+    say: Say
+
+    @classmethod
+    def beside(cls, out: Path, say: Say) -> "Shelf":
+        return cls(out / "runs" / "steps", say)
+
+    def keep(self, name: str, made_from: list[Any], make: Callable[[Path], Arrays]) -> Arrays:
+        """What `make` gave, now or before. `make` may leave unfinished work in the folder that it is given."""
+        digest = hashlib.sha256(json.dumps([name, *made_from]).encode()).hexdigest()
+        key = f"{name}-{digest[:16]}"
+        path = self.folder / f"{key}.npz"
+        if path.exists():
+            with np.load(path) as found:
+                return dict(found)
+        self.say(f"{name}: made anew, kept in {path}")
+        arrays = make(self.folder / key)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        part = self.folder / f"part-{key}.npz"
+        np.savez(part, allow_pickle=False, **arrays)
+        os.replace(part, path)
+        return arrays
+
+
+@dataclass(frozen=True)
 class Material:
-    """What a network starts from, and what it learns."""
+    """What a network learns, and what it starts from: weights by layer and place, none that start by chance."""
 
     lessons: Lessons
-    vectors: Floats | None
+    start: language.Weights
 
 
-def prepare(recipe: Recipe, dataset: Dataset, texts: Examples, seed: int, folder: Path, say: Say) -> Material:
-    """From `texts`, a part of `dataset.train`, and the texts without a label if the recipe reads them.
+class Preparation:
+    """The steps before `recipe` learns from `texts`, a part of `dataset.train`.
 
-    What takes long is kept in `folder`, under a name that tells what it was made from.
+    The texts without a label are read too if the recipe says so.
     """
-    encoder = TextEncoder(dataset.words, recipe.num_words, recipe.maxlen, recipe.windows)
-    unlabelled = dataset.unlabelled if recipe.unlabelled else ()
-    made_from = [dataset.sha256, dataset.unlabelled_sha256 if unlabelled else "", _digest(texts), seed]
-    vectors = None
-    if recipe.vectors == "svd":
-        key = ["vectors", *made_from, recipe.num_words, recipe.embedding]
-        vectors = _kept(folder, key, lambda: _make_vectors(recipe, encoder, texts, unlabelled, seed), say)["vectors"]
-    targets = to_targets(texts.labels, len(dataset.labels))
-    if recipe.teacher:
-        answers = _kept(
-            folder, ["teacher", *made_from], lambda: _ask_teacher(texts, unlabelled, len(dataset.labels), seed), say
-        )
-        own = recipe.label_share * targets + (1 - recipe.label_share) * _outputs(answers["own"])
-        targets = np.concatenate([own, _outputs(answers["unlabelled"])]).astype(np.float32)
-        texts = Examples([*texts.texts, *unlabelled], np.resize(texts.labels, len(targets)))
-    targets = (1 - recipe.smoothing) * targets + recipe.smoothing / len(dataset.labels)
-    return Material(Lessons(encode(encoder, texts), targets), vectors)
+
+    def __init__(self, recipe: Recipe, dataset: Dataset, texts: Examples, seed: int, shelf: Shelf) -> None:
+        self._recipe, self._dataset, self._texts, self._seed, self._shelf = recipe, dataset, texts, seed, shelf
+        self._unlabelled = dataset.unlabelled if recipe.unlabelled else ()
+        self.made_from = [dataset.sha256, dataset.unlabelled_sha256 if self._unlabelled else "", _digest(texts), seed]
+
+    def vectors(self) -> NDArray[np.float32]:
+        """Of every word, (num_words, size)."""
+        recipe, texts = self._recipe, (*self._texts.texts, *self._unlabelled)
+
+        def make(_folder: Path) -> Arrays:
+            encoder = self._encoder("cover")
+            sequences = [encoder.encode_all(text) for text in texts]
+            return {"vectors": fit_vectors(sequences, recipe.num_words, recipe.embedding, self._seed)}
+
+        return self._shelf.keep("vectors", [*self.made_from, recipe.num_words, recipe.embedding], make)["vectors"]
+
+    def start(self) -> language.Weights:
+        """What the network starts from: the vectors, or what it learned from them by foretelling words."""
+        recipe = self._recipe
+        start = {"embedding/0": self.vectors()} if recipe.vectors == "svd" else {}
+        if not recipe.pretrain:
+            return start
+
+        def make(folder: Path) -> Arrays:
+            texts = Examples([*self._texts.texts, *self._unlabelled], self._none())
+            ids = encode(self._encoder("cover"), texts).ids
+            return dict(language.pretrain(recipe, ids, start, self._seed, folder, self._shelf.say))
+
+        return self._shelf.keep("language", [*self.made_from, language.describe(recipe)], make)
+
+    def linear_answers(self) -> tuple[Scores, Scores]:
+        """Of each text by a linear model that did not see it; of the unlabelled by one that saw all texts."""
+
+        def make(_folder: Path) -> Arrays:
+            teacher = Teacher(self._texts, len(self._dataset.labels))
+            own = teacher.score_own(self._seed)
+            return {"own": own, "unlabelled": teacher.scores(self._unlabelled) if self._unlabelled else own[:0]}
+
+        answers = self._shelf.keep("teacher", self.made_from, make)
+        return answers["own"], answers["unlabelled"]
+
+    def lessons(self, panel: Sequence[Scores] = ()) -> Lessons:
+        """`panel`: what networks say of the unlabelled texts; the linear model is one more of them."""
+        recipe, texts, labels = self._recipe, self._texts, len(self._dataset.labels)
+        targets = to_targets(texts.labels, labels)
+        if recipe.teacher:
+            own, unlabelled = self.linear_answers()
+            mixed = recipe.label_share * targets + (1 - recipe.label_share) * _outputs(own)
+            targets = np.concatenate([mixed, _outputs(agree([unlabelled, *panel]))]).astype(np.float32)
+            texts = Examples([*texts.texts, *self._unlabelled], self._none())
+        targets = (1 - recipe.smoothing) * targets + recipe.smoothing / labels
+        return Lessons(encode(self._encoder(recipe.windows), texts), targets)
+
+    def _encoder(self, windows: Any) -> TextEncoder:
+        return TextEncoder(self._dataset.words, self._recipe.num_words, self._recipe.maxlen, windows)
+
+    def _none(self) -> NDArray[np.int64]:
+        return np.zeros(len(self._texts) + len(self._unlabelled), np.int64)
 
 
-def _make_vectors(
-    recipe: Recipe, encoder: TextEncoder, texts: Examples, unlabelled: Sequence[str], seed: int
-) -> Arrays:
-    sequences = [encoder.encode_all(text) for text in (*texts.texts, *unlabelled)]
-    return {"vectors": fit_vectors(sequences, recipe.num_words, recipe.embedding, seed)}
-
-
-def _ask_teacher(texts: Examples, unlabelled: Sequence[str], labels: int, seed: int) -> Arrays:
-    """`own`: of each text by a teacher that did not see it; `unlabelled`: by one that saw all of `texts`."""
-    teacher = Teacher(texts, labels)
-    own = teacher.score_own(seed)
-    return {"own": own, "unlabelled": teacher.scores(unlabelled) if unlabelled else np.zeros((0, labels))}
+def agree(opinions: Sequence[Scores]) -> Scores:
+    """The mean of the log-odds of several probabilities (texts, labels), which is what a text's windows get too."""
+    found: Scores = softmax(np.mean([np.log(np.maximum(scores, 1e-9)) for scores in opinions], axis=0), axis=1)
+    return found
 
 
 def _outputs(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return scores[:, 1:] if scores.shape[1] == 2 else scores
-
-
-def _kept(folder: Path, key: list[Any], make: Callable[[], Arrays], say: Say) -> Arrays:
-    """What `make` gives, from `folder` if it was made before."""
-    name = f"{key[0]}-{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]}"
-    path = folder / f"{name}.npz"
-    if path.exists():
-        with np.load(path) as found:
-            return dict(found)
-    say(f"{key[0]}: made anew, kept in {path}")
-    arrays = make()
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f"part-{name}.npz"
-    np.savez(part, allow_pickle=False, **arrays)
-    os.replace(part, path)
-    return arrays
 
 
 def _digest(texts: Examples) -> str:

@@ -49,12 +49,16 @@ class Recipe:
     """Whether targets are part label, part what a linear model (`training.teacher`) says that did not see the text."""
     label_share: float = 0.5
     """The label's part in such a target."""
+    teachers: tuple[str, ...] = ()
+    """Recipes, with their versions, whose models join the linear one in answering for the texts without a label."""
     smoothing: float = 0.0
     """What of a target goes to all labels alike."""
     window_share: float = 0.0
     """What the single windows count in the loss; the rest is the average of a text's, which is what is served."""
     vectors: Literal["random", "svd"] = "random"
     """How the embedding starts: by chance, or from the training texts (`training.vectors`)."""
+    pretrain: int = 0
+    """Passes over all texts, first of all, in which the recurrent layers learn to foretell words."""
     # The training.
     optimizer: Literal["adam", "rmsprop"] = "adam"
     learning_rate: float = 1e-3
@@ -87,7 +91,7 @@ class Recipe:
 
     def to_json(self) -> dict[str, Any]:
         """Every hyperparameter. What others report is none."""
-        values = {**asdict(self), "network": network.to_json(self.network)}
+        values = {**asdict(self), "network": network.to_json(self.network), "teachers": list(self.teachers)}
         del values["published"]
         return values
 
@@ -129,6 +133,9 @@ _TOPIC_2: dict[str, Any] = {
     **_LONGER, "version": 2, "data": "reuters", "windows": "first", "smoothing": 0.05, "batch": 32, "epochs": 8,
     "answer_accuracy": 0.9,
 }  # fmt: skip
+_SENTIMENT_3: dict[str, Any] = {
+    **_SENTIMENT_2, "version": 3, "teachers": ("sentiment-gru.v2", "sentiment-lstm.v2"),
+}  # fmt: skip
 _TUTORIAL: dict[str, Any] = {
     "data": "imdb", "num_words": 500, "windows": "last", "optimizer": "rmsprop", "learning_rate": 1e-4, "batch": 64,
     "epochs": 100, "patience": 4,
@@ -147,6 +154,8 @@ _TABLE = (
     Recipe(name="sentiment-gru", model="gru", network=_SENTIMENT_GRU, **_SENTIMENT_2),
     Recipe(name="topic-lstm", model="lstm", network=_TOPIC_LSTM, **_TOPIC_2),
     Recipe(name="topic-gru", model="gru", network=_TOPIC_GRU, **_TOPIC_2),
+    Recipe(name="sentiment-lstm", model="lstm", network=_SENTIMENT_LSTM, **_SENTIMENT_3),
+    Recipe(name="sentiment-gru", model="gru", network=_SENTIMENT_GRU, **_SENTIMENT_3),
     Recipe(
         name="imdb-lstm",
         model="imdb-lstm",

@@ -87,6 +87,11 @@ class Run:
         return cls.resume(folder, state["settings"])
 
     @property
+    def seed(self) -> int:
+        seed: int = self._settings["seed"]
+        return seed
+
+    @property
     def best(self) -> Epoch:
         """The first with the least held-out loss; where none has one, the last."""
         losses = [math.inf if e.val_loss is None or math.isnan(e.val_loss) else e.val_loss for e in self.history]
@@ -120,7 +125,7 @@ class Run:
 
     def load_trained(self, keep: Literal["best", "last"]) -> Trained:
         epoch = (self.best if keep == "best" else self.history[-1]).epoch
-        return Trained(self.load_epoch(keep), epoch, tuple(self.history), self._settings["seed"])
+        return Trained(self.load_epoch(keep), epoch, tuple(self.history), self.seed)
 
     def _model(self, epoch: int) -> Path:
         return self.folder / f"epoch-{epoch:04}.keras"

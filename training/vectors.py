@@ -13,6 +13,7 @@ from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
 
 from app.errors import DataError
+from app.text import INDEX_FROM
 
 REACH = 5
 """Words to each side that count as near, the nearest most: 1, 4/5, ... 1/5."""
@@ -56,3 +57,17 @@ def _count_neighbours(sequences: Sequence[Sequence[int]], ids: int) -> sparse.cs
         weights = np.full(len(one), 1 - (distance - 1) / REACH)
         counts += sparse.coo_matrix((weights, (one, other)), shape=(ids, ids)).tocsr()
     return counts + counts.T
+
+
+def nearest(
+    vectors: NDArray[np.float32], words: Sequence[str], *, among: slice = slice(100, 1_000, 90), count: int = 6
+) -> list[tuple[str, list[str]]]:
+    """Words and those whose vectors (ids, size) point most nearly the same way; `among`: the ranks of the words."""
+    first = INDEX_FROM + 1
+    known = vectors[first : first + len(words)]
+    unit = known / np.maximum(np.linalg.norm(known, axis=1, keepdims=True), 1e-9)
+    found = []
+    for place in range(len(unit))[among]:
+        order = np.argsort(-(unit @ unit[place]))
+        found.append((words[place], [words[other] for other in order if other != place][:count]))
+    return found

@@ -140,6 +140,44 @@ def test_fit_publishes_a_bundle(layouts: Any, tmp_path: Path, capsys: pytest.Cap
     assert capsys.readouterr() == ("", "")
 
 
+def test_steps_of_a_recipe_can_be_taken_one_by_one(
+    layouts: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What each made is there for the next command, and for fit."""
+    pytest.importorskip("keras")
+    given = ["--data", str(layouts.reviews["archive"](tmp_path)), "--limit", "7", "--maxlen", "12"]
+    assert cli.main(["vectors", "sentiment-gru.v2", *given]) == 0
+    made, counted, *_ = capsys.readouterr().out.splitlines()
+    assert made.startswith("vectors: made anew, kept in runs/runs/steps/vectors-")
+    assert counted == "20000 vectors of 64 numbers; of some words, the nearest:"
+    assert cli.main(["teacher", "sentiment-gru.v2", *given]) == 0
+    made, answered = capsys.readouterr().out.splitlines()
+    assert made.startswith("teacher: made anew")
+    assert answered.endswith("of 5 training texts right, each by one that did not see it")
+    assert cli.main(["fit", "sentiment-gru.v2", *given, "--epochs", "1"]) == 0
+    assert "teacher: made anew" in (out := capsys.readouterr().out)  # of all texts, for the refit
+    assert out.count("made anew") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["pretrain", "sentiment-gru.v1"], "has no pretraining"),
+        (["teacher", "topic-gru.v1"], "has no teacher"),
+        (["vectors", "imdb-gru"], "starts from vectors by chance"),
+        (["vectors", "next-number"], "reads no texts"),
+    ],
+)
+def test_step_that_a_recipe_has_not_is_wrong_use(
+    arguments: list[str], says: str, layouts: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("keras")
+    for kind in ("reviews", "newswires"):
+        getattr(layouts, kind)["npz"](tmp_path)
+    assert cli.main([*arguments, "--data", str(tmp_path), "--num-words", "20"]) == 2
+    assert says in capsys.readouterr().err
+
+
 def test_sizes_can_be_changed_and_the_bundle_says_so(
     layouts: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,6 @@
 """A run can be interrupted, resumed and repeated, stops in time, and publishes its best epoch."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -15,6 +16,7 @@ from app.errors import DataError
 from training.batches import Batch
 from training.fit import fit, mean_over
 from training.network import Dropout, Embedding, Recurrent, SpatialDropout, Summary
+from training.recipes import RECIPES
 
 
 @pytest.fixture(scope="module")
@@ -191,3 +193,64 @@ def test_bundle_names_the_texts_without_a_label_that_it_was_made_from(tiny: Any,
     recipe = tiny.recipe(unlabelled=True, teacher=True, epochs=1)
     data = read_bundle(fit(recipe, dataset, tmp_path, say=lambda line: None)).manifest.data
     assert (data["unlabelled"], data["unlabelled_sha256"]) == (2, dataset.unlabelled_sha256)
+
+
+@pytest.fixture
+def taught(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A recipe with everything that comes before it: vectors, reading, a linear teacher and another network."""
+    network = (Embedding(4), SpatialDropout(0.2), Recurrent("lstm", 4))
+    elder = tiny.recipe(name="elder", unlabelled=True, teacher=True, epochs=2, network=network)
+    monkeypatch.setitem(RECIPES, elder.id, elder)
+    return tiny.recipe(
+        unlabelled=True,
+        teacher=True,
+        teachers=(elder.id,),
+        pretrain=1,
+        epochs=2,
+        patience=None,
+        keep="last",
+        refit=True,
+    )
+
+
+def steps(out: Path) -> dict[str, dict[str, Any]]:
+    return {path.name.rpartition("-")[0]: dict(np.load(path)) for path in (out / "runs" / "steps").glob("*.npz")}
+
+
+def test_network_that_teaches_says_what_its_calibrated_model_says(taught: Any, tiny: Any, tmp_path: Path) -> None:
+    dataset = tiny.dataset(2).with_unlabelled(["w1 w2 w3 w4", "w11 w12 w13"])
+    fit(taught, dataset, tmp_path, say=lambda line: None)
+    found = next(array for name, array in steps(tmp_path).items() if name == "elder.v1")["scores"]
+    assert found.shape == (2, 2)
+    assert found.sum(axis=1) == pytest.approx([1, 1])
+    assert found[0, 0] > 0.5 > found[1, 0]
+
+
+def test_no_test_text_reaches_what_is_learned(taught: Any, tiny: Any, tmp_path: Path) -> None:
+    """Other test texts and labels: the same vectors, answers of teachers, weights, temperature and threshold."""
+    one = tiny.dataset(2).with_unlabelled(["w1 w2 w3 w4", "w11 w12 w13"])
+    other = dataclasses.replace(one, test=tiny.dataset(2, seed=5).test)
+    bundles = []
+    for dataset, out in ((one, tmp_path / "one"), (other, tmp_path / "other")):
+        bundles.append(read_bundle(fit(taught, dataset, out, say=lambda line: None)))
+    first, second = steps(tmp_path / "one"), steps(tmp_path / "other")
+    assert sorted(first) == sorted(second)
+    assert {name.partition(".")[0] for name in first} == {"vectors", "language", "teacher", "elder"}
+    for name, arrays in first.items():
+        assert all(np.array_equal(arrays[key], second[name][key]) for key in arrays)
+    assert bundles[0].manifest.calibration == bundles[1].manifest.calibration
+    for a, b in zip(bundles[0].model.layers, bundles[1].model.layers, strict=True):
+        assert all(np.array_equal(a.weights[key], b.weights[key]) for key in a.weights)
+    assert bundles[0].manifest.metrics != bundles[1].manifest.metrics
+
+
+def test_interrupted_teacher_goes_on_with_the_run_that_asked_it(taught: Any, tiny: Any, tmp_path: Path) -> None:
+    dataset = tiny.dataset(2).with_unlabelled(["w1 w2 w3 w4"])
+    with pytest.raises(KeyboardInterrupt):
+        fit(taught, dataset, tmp_path, say=tiny.interrupt_after(1))
+    assert "elder.v1" not in steps(tmp_path)
+    said: list[str] = []
+    fit(taught, dataset, tmp_path, resume=True, say=said.append)
+    assert said.index("resumed after epoch 1") < said.index(next(line for line in said if line.startswith("epoch   2")))
+    assert sum(line.startswith("resumed") for line in said) == 1
+    assert {"elder.v1", "language"} <= steps(tmp_path).keys()

@@ -12,8 +12,9 @@ pytest.importorskip("keras")
 from app.text import split_words
 from training import datasets
 from training import prepare as module
-from training.batches import to_targets
-from training.prepare import prepare
+from training.batches import Lessons, to_targets
+from training.datasets import Dataset
+from training.prepare import Preparation, Shelf, agree
 
 
 def test_copies_of_training_and_test_texts_are_not_read_as_unlabelled(tiny: Any) -> None:
@@ -26,26 +27,46 @@ def test_copies_of_training_and_test_texts_are_not_read_as_unlabelled(tiny: Any)
     assert found.sha256 == dataset.sha256
 
 
+def preparation(recipe: Any, dataset: Dataset, folder: Path, say: Any = lambda _: None, seed: int = 1) -> Preparation:
+    return Preparation(recipe, dataset, dataset.train, seed, Shelf(folder, say))
+
+
+def prepared(recipe: Any, dataset: Dataset, folder: Path) -> Lessons:
+    return preparation(recipe, dataset, folder).lessons()
+
+
 def test_pieces_are_made_once(tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = tiny.dataset(2).with_unlabelled(["w1 w2 w3 w4"])
-    recipe = tiny.recipe(teacher=True, unlabelled=True)
+    recipe = tiny.recipe(teacher=True, unlabelled=True, pretrain=1)
     said: list[str] = []
-    first = prepare(recipe, dataset, dataset.train, 1, tmp_path, said.append)
-    assert [line.split(":")[0] for line in said] == ["vectors", "teacher"]
+    first = preparation(recipe, dataset, tmp_path, said.append)
+    lessons, start = first.lessons(), first.start()
+    made = ["teacher", "vectors", "language", "pretraining 1/1  loss"]
+    assert [line.partition(":")[0][: len(name)] for line, name in zip(said, made, strict=True)] == made
     monkeypatch.delattr(module, "Teacher")
-    again = prepare(recipe, dataset, dataset.train, 1, tmp_path, said.append)
-    assert len(said) == 2
-    assert np.array_equal(first.lessons.targets, again.lessons.targets)
-    assert first.vectors is not None
-    assert np.array_equal(first.vectors, again.vectors)
+    monkeypatch.delattr(module, "fit_vectors")
+    monkeypatch.delattr(module.language, "pretrain")
+    again = preparation(recipe, dataset, tmp_path, said.append)
+    assert np.array_equal(lessons.targets, again.lessons().targets)
+    found = again.start()
+    assert list(found) == list(start)
+    assert all(np.array_equal(found[name], start[name]) for name in start)
+    assert len(said) == len(made)
 
 
 @pytest.mark.parametrize("change", ["seed", "texts", "unlabelled", "labels"])
 def test_pieces_of_something_else_are_not_taken(change: str, tiny: Any, tmp_path: Path) -> None:
-    recipe, said = tiny.recipe(teacher=True, unlabelled=True), list[str]()
+    recipe, said = tiny.recipe(teacher=True, unlabelled=True, pretrain=1), list[str]()
     dataset = tiny.dataset(2).with_unlabelled(["w1 w2 w3 w4"])
-    prepare(recipe, dataset, dataset.train, 1, tmp_path, said.append)
     seed, train = 1, dataset.train
+
+    def make() -> None:
+        found = Preparation(recipe, dataset, train, seed, Shelf(tmp_path, said.append))
+        found.lessons()
+        found.start()
+
+    make()
+    before = len(said)
     if change == "seed":
         seed = 2
     elif change == "texts":
@@ -54,8 +75,19 @@ def test_pieces_of_something_else_are_not_taken(change: str, tiny: Any, tmp_path
         dataset = dataset.with_unlabelled(["w1 w2 w3 w5"])
     else:
         train = dataclasses.replace(train, labels=1 - train.labels)
-    prepare(recipe, dataset, train, seed, tmp_path, said.append)
-    assert len(said) == 4
+    make()
+    assert len(said) == 2 * before
+
+
+@pytest.mark.parametrize("change", [{"num_words": 30}, {"maxlen": 9}, {"pretrain": 2}, {"vectors": "random"}])
+def test_language_model_of_another_network_is_not_taken(change: dict[str, Any], tiny: Any, tmp_path: Path) -> None:
+    dataset, said = tiny.dataset(2), list[str]()
+    preparation(tiny.recipe(pretrain=1, vectors="random"), dataset, tmp_path, lambda _: None).start()
+    preparation(tiny.recipe(**{"pretrain": 1, **change}), dataset, tmp_path, said.append).start()
+    if change == {"vectors": "random"}:
+        assert said == []
+    else:
+        assert said[-1].startswith("pretraining")
 
 
 def test_target_is_part_label_part_teacher_and_unlabelled_texts_have_only_the_teacher(
@@ -63,7 +95,7 @@ def test_target_is_part_label_part_teacher_and_unlabelled_texts_have_only_the_te
 ) -> None:
     dataset = tiny.dataset(2).with_unlabelled(["w1 w2 w3 w4", "w11 w12 w13"])
     plain, half, none = (
-        prepare(tiny.recipe(unlabelled=True, **changes), dataset, dataset.train, 1, tmp_path, lambda _: None).lessons
+        prepared(tiny.recipe(unlabelled=True, **changes), dataset, tmp_path)
         for changes in ({}, {"teacher": True}, {"teacher": True, "label_share": 0.0})
     )
     labels = to_targets(dataset.train.labels, 2)
@@ -76,8 +108,20 @@ def test_target_is_part_label_part_teacher_and_unlabelled_texts_have_only_the_te
 
 def test_smoothing_gives_every_label_a_share(tiny: Any, tmp_path: Path) -> None:
     dataset = tiny.dataset(3)
-    lessons = prepare(tiny.recipe(smoothing=0.3), dataset, dataset.train, 1, tmp_path, lambda _: None).lessons
+    lessons = prepared(tiny.recipe(smoothing=0.3), dataset, tmp_path)
     assert np.unique(lessons.targets) == pytest.approx([0.1, 0.8])
+
+
+def test_texts_without_a_label_get_the_mean_of_what_teachers_say_in_log_odds(tiny: Any, tmp_path: Path) -> None:
+    dataset = tiny.dataset(3).with_unlabelled(["w1 w2 w3 w4", "w11 w12 w13"])
+    made = preparation(tiny.recipe(teacher=True, unlabelled=True), dataset, tmp_path)
+    alone = made.lessons().targets
+    network = np.array([[0.2, 0.3, 0.5], [0.1, 0.1, 0.8]])
+    asked = made.lessons([network]).targets
+    assert np.array_equal(asked[:-2], alone[:-2])
+    geometric = np.sqrt(alone[-2:] * network)
+    assert asked[-2:] == pytest.approx(geometric / geometric.sum(axis=1, keepdims=True), rel=1e-4)
+    assert agree([network, network]) == pytest.approx(network)
 
 
 @pytest.mark.parametrize(("data", "count", "twice"), [("imdb", 48_886, 123), ("reuters", 8_248, 269)])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from app.errors import DataError
-from training.vectors import _count_neighbours, fit_vectors
+from training.vectors import _count_neighbours, fit_vectors, nearest
 
 
 def companies() -> list[list[int]]:
@@ -54,3 +54,11 @@ def test_near_words_count_most_and_sequences_do_not_run_into_each_other() -> Non
 def test_texts_without_two_words_near_each_other_are_too_little(sequence: list[int]) -> None:
     with pytest.raises(DataError, match="too few or too short"):
         fit_vectors([sequence] * 3, 5, 2, seed=1)
+
+
+def test_nearest_words_keep_the_same_company() -> None:
+    """Ids begin behind those that name no word."""
+    vectors = fit_vectors([[place + 3 for place in line] for line in companies()], 33, 4, seed=1)
+    words = [f"w{place}" for place in range(1, 30)]
+    found = nearest(vectors, words, among=slice(0, 4), count=1)
+    assert found == [("w1", ["w2"]), ("w2", ["w1"]), ("w3", ["w4"]), ("w4", ["w3"])]
