@@ -13,10 +13,7 @@ from app.batcher import Batcher
 from app.bundle import Manifest
 from app.engines.base import Engine
 from app.errors import RequestError, TextTooLongError, UnknownModelError, UnknownTaskError
-from app.text import Encoded, TextEncoder
-
-MOSTLY_UNKNOWN_BELOW: Final = 0.5
-"""Share of known words under which an answer is not to be trusted."""
+from app.text import MOSTLY_UNKNOWN_BELOW, Encoded, TextEncoder
 
 
 class AnswerWarning(StrEnum):
@@ -124,7 +121,7 @@ class Classifier:
         warnings = []
         if not encoded.known:
             warnings.append(AnswerWarning.NO_KNOWN_WORDS)
-        elif encoded.known < MOSTLY_UNKNOWN_BELOW * encoded.total:
+        elif encoded.known_share < MOSTLY_UNKNOWN_BELOW:
             warnings.append(AnswerWarning.MOSTLY_UNKNOWN_WORDS)
         doubtful = bool(warnings)
         if encoded.cut:

@@ -25,6 +25,9 @@ INDEX_FROM: Final = 3
 SEPARATORS: Final = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n '
 """What ends a word: the filters of Keras' `text_to_word_sequence`, which made its data sets."""
 
+MOSTLY_UNKNOWN_BELOW: Final = 0.5
+"""Share of known words under which an answer is not to be trusted."""
+
 _NORMALISE: Final = bytes.maketrans(
     SEPARATORS.encode() + bytes(range(65, 91)), b" " * len(SEPARATORS) + bytes(range(97, 123))
 )
@@ -67,6 +70,11 @@ class Encoded:
     total: int
     known: int
     cut: bool
+
+    @property
+    def known_share(self) -> float:
+        """Of the words read; 0 where there is none."""
+        return self.known / self.total if self.total else 0.0
 
 
 class TextEncoder:
