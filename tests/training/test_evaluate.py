@@ -9,9 +9,15 @@ from training.evaluate import (
     calibration_error,
     confusion,
     evaluate,
+    find_confusions,
     fit_temperature,
     fit_threshold,
     log_loss,
+    macro_f1_interval,
+    measure_labels,
+    measure_slice,
+    reliability,
+    risk_coverage,
     wilson,
 )
 
@@ -36,6 +42,11 @@ def test_figures_of_four_answers() -> None:
 def test_nothing_answered_has_nothing_wrong() -> None:
     result = evaluate(SCORES, LABELS, uncertain_below=0.95)
     assert (result.answered, result.answered_accuracy) == (0, 1)
+
+
+def test_doubtful_texts_are_not_answered() -> None:
+    result = evaluate(SCORES, LABELS, 0.6, doubtful=np.array([False, True, False, False]))
+    assert (result.answered, result.answered_accuracy) == (0.5, 1)
 
 
 def test_confusion_has_the_right_label_in_its_rows() -> None:
@@ -112,3 +123,63 @@ def test_threshold_reaches_its_target_on_random_answers() -> None:
         labels = (generator.random(200) < confidence).astype(np.int64)
         result = evaluate(two(confidence), labels, fit_threshold(two(confidence), labels, 0.9))
         assert result.answered_accuracy >= 0.9
+
+
+def test_bins_hold_every_answer_the_least_confident_first() -> None:
+    confidence = np.array([0.9, 0.5, 0.6, 0.7, 0.8])
+    right = np.array([True, False, True, True, True])
+    first, second = reliability(confidence, right, bins=2)
+    assert (first.texts, first.confidence, first.accuracy) == (3, pytest.approx(0.6), pytest.approx(2 / 3))
+    assert (second.texts, second.confidence, second.accuracy) == (2, pytest.approx(0.85), 1)
+    assert (first.low, first.high) == wilson(2, 3)
+
+
+def test_answers_of_one_confidence_are_taken_together() -> None:
+    """The most confident first: one right; then three of 0.8, of which two are right; then one wrong."""
+    curve = risk_coverage(np.array([0.8, 0.9, 0.8, 0.6, 0.8]), np.array([True, True, False, False, True]))
+    assert curve.confidence.tolist() == [0.9, 0.8, 0.6]
+    assert curve.coverage.tolist() == [0.2, 0.8, 1]
+    assert curve.accuracy.tolist() == [1, 0.75, 0.6]
+    assert (curve.coverage_at(1), curve.coverage_at(0.75), curve.coverage_at(0.6)) == (0.2, 0.8, 1)
+
+
+def test_accuracy_that_nothing_reaches_covers_nothing() -> None:
+    assert risk_coverage(np.array([0.9, 0.8]), np.array([False, True])).coverage_at(0.9) == 0
+
+
+def test_slice_counts_what_is_right_and_what_is_answered() -> None:
+    found = measure_slice(np.array([True, True, False, True]), np.array([True, False, True, False]))
+    assert (found.texts, found.accuracy, found.answered, found.answered_accuracy) == (4, 0.75, 0.5, 0.5)
+    assert (found.low, found.high) == wilson(3, 4)
+    assert measure_slice(np.array([False]), np.array([False])).answered_accuracy == 1
+
+
+def test_labels_have_precision_recall_and_f1() -> None:
+    first, second, third = measure_labels([[6, 2, 0], [1, 3, 0], [0, 0, 0]])
+    assert (first["support"], first["answers"]) == (8, 7)
+    assert (first["precision"], first["recall"]) == (round(6 / 7, 4), 0.75)
+    assert (first["recall_low"], first["recall_high"]) == pytest.approx(wilson(6, 8), abs=5e-5)
+    assert second["f1"] == round(2 * 3 / (4 + 5), 4)
+    assert (third["support"], third["recall"], third["recall_low"], third["recall_high"]) == (0, 0, 0, 1)
+
+
+def test_confusions_are_the_most_frequent_and_never_right_answers() -> None:
+    counts = [[90, 2, 0], [7, 50, 1], [0, 0, 3]]
+    assert find_confusions(counts, 2) == [(1, 0, 7), (0, 1, 2)]
+    assert find_confusions(counts, 9) == [(1, 0, 7), (0, 1, 2), (1, 2, 1)]
+    assert counts[0][0] == 90
+
+
+def test_interval_of_macro_f1_is_that_of_accuracy_where_two_labels_are_alike() -> None:
+    assert macro_f1_interval([[410, 90], [90, 410]]) == pytest.approx(wilson(820, 1_000), abs=0.003)
+
+
+def test_interval_of_macro_f1_does_not_suffer_from_samples_without_a_rare_label() -> None:
+    assert macro_f1_interval([[99, 0], [0, 1]]) == (1, 1)
+
+
+def test_interval_of_macro_f1_is_the_same_each_time() -> None:
+    counts = [[40, 3, 2], [5, 20, 0], [1, 1, 2]]
+    low, high = macro_f1_interval(counts)
+    assert (low, high) == macro_f1_interval(counts)
+    assert low < 0.75 < high
