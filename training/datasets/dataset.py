@@ -35,12 +35,25 @@ class Examples:
 
 
 @dataclass(frozen=True)
+class Probe:
+    """A short text written for the project to see what a model makes of it.
+
+    `tries`: what it is an example of; `label`: the name of the right label, if one is right.
+    """
+
+    tries: str
+    text: str
+    label: str | None = None
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Labelled texts with a fixed test part, and the word index in rank order.
 
     Texts that come from `.npz` files are their words joined by spaces: the text contract turns
     them into the very ids that the file holds. `labels` maps names to display names, in label order.
-    `examples` are texts written for the project that may be published with a model.
+    `examples` are texts written for the project that may be published with a model. `description`, `probes` and
+    `unfit` (what a model of these texts must not be used for) are for its card.
     """
 
     name: str
@@ -52,6 +65,9 @@ class Dataset:
     examples: Sequence[str]
     unlabelled: Sequence[str] = ()
     """More texts of the kind, without a label; none of them is also a training or a test text."""
+    description: str = ""
+    probes: Sequence[Probe] = ()
+    unfit: Sequence[str] = ()
 
     def with_unlabelled(self, texts: Iterable[str]) -> "Dataset":
         """Without those that are there already, word for word: copies of test texts must not be learned from."""
