@@ -113,7 +113,7 @@ def draw_risk_coverage(parts: Mapping[str, Answers], threshold: float, target: f
         if sure.any():
             axes.plot(sure.mean(), answers.right[sure].mean(), "o", color=color, markersize=7, markeredgecolor="white")
         least = min(least, intervals[-1][0])
-    axes.plot([], [], "o", color=TRAINING, label=f"answered without `uncertain`: confidence {threshold:.3f} or more")
+    axes.plot([], [], "o", color=TRAINING, label=f"the threshold: confidence {threshold:.3f} or more")
     axes.axhline(target, color="black", linewidth=0.8, linestyle=":", label=f"stated target: {target:.0%} right")
     axes.set(xlabel="share answered", xlim=(0, 1.01), ylabel="share of these that is right", ylim=(least - 0.01, 1.005))
     axes.grid(alpha=0.25)
