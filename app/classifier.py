@@ -13,7 +13,7 @@ from app.batcher import Batcher
 from app.bundle import Manifest
 from app.engines.base import Engine
 from app.errors import RequestError, TextTooLongError, UnknownModelError, UnknownTaskError
-from app.text import MOSTLY_UNKNOWN_BELOW, Encoded, TextEncoder
+from app.text import Encoded, TextEncoder
 
 
 class AnswerWarning(StrEnum):
@@ -121,13 +121,13 @@ class Classifier:
         warnings = []
         if not encoded.known:
             warnings.append(AnswerWarning.NO_KNOWN_WORDS)
-        elif encoded.known_share < MOSTLY_UNKNOWN_BELOW:
+        elif encoded.mostly_unknown:
             warnings.append(AnswerWarning.MOSTLY_UNKNOWN_WORDS)
-        doubtful = bool(warnings)
         if encoded.cut:
             warnings.append(AnswerWarning.TEXT_CUT)
         ranking: list[int] = np.argsort(-scores, kind="stable").tolist()
-        uncertain = doubtful or bool(scores[ranking[0]] < self.manifest.calibration.uncertain_below)
+        unsure = bool(scores[ranking[0]] < self.manifest.calibration.uncertain_below)
+        uncertain = encoded.mostly_unknown or unsure
         return Answer(scores, ranking, uncertain, encoded.total, encoded.known, len(encoded.windows), warnings)
 
 

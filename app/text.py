@@ -76,6 +76,11 @@ class Encoded:
         """Of the words read; 0 where there is none."""
         return self.known / self.total if self.total else 0.0
 
+    @property
+    def mostly_unknown(self) -> bool:
+        """Too few words are known for an answer to be trusted: less than half, or none of none."""
+        return self.known_share < MOSTLY_UNKNOWN_BELOW
+
 
 class TextEncoder:
     """Turns texts into windows of shape (n, maxlen), int32, padded in front with 0.

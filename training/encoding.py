@@ -14,23 +14,28 @@ from training.datasets.dataset import Labels
 
 @dataclass(frozen=True)
 class EncodedExamples:
-    """`ids` (windows, maxlen), `owner` (windows,): the text each is of; `labels` (texts,).
+    """`ids` (windows, maxlen), `owner` (windows,): the text each is of; the rest (texts,).
 
-    `known` (texts,): the share of the words read that the model knows.
+    `known`: share of known words among those read, 0 where there are none; `doubtful`: too small a share for
+    the service to answer without `uncertain`.
     """
 
     ids: Ids
     owner: NDArray[np.int64]
     labels: Labels
     known: NDArray[np.float64]
+    doubtful: NDArray[np.bool_]
 
 
 def encode(encoder: TextEncoder, examples: Examples) -> EncodedExamples:
     encoded = [encoder.encode(text) for text in examples.texts]
-    counts = [len(text.windows) for text in encoded]
-    owner = np.repeat(np.arange(len(counts)), counts)
-    known = np.array([text.known_share for text in encoded])
-    return EncodedExamples(np.concatenate([text.windows for text in encoded]), owner, examples.labels, known)
+    return EncodedExamples(
+        ids=np.concatenate([one.windows for one in encoded]),
+        owner=np.repeat(np.arange(len(encoded)), [len(one.windows) for one in encoded]),
+        labels=examples.labels,
+        known=np.array([one.known_share for one in encoded]),
+        doubtful=np.array([one.mostly_unknown for one in encoded]),
+    )
 
 
 def predict(engine: Engine, ids: Ids, batch: int = 32) -> NDArray[np.float32]:
@@ -41,11 +46,9 @@ def predict(engine: Engine, ids: Ids, batch: int = 32) -> NDArray[np.float32]:
 def score_texts(engine: Engine, manifest: Manifest, examples: EncodedExamples, batch: int = 32) -> NDArray[np.float64]:
     """Calibrated scores (texts, labels), exactly as the service answers them.
 
-    Those of a text without a known word are the labels' shares in training.
+    A text without a known word has the labels' shares in training for scores.
     """
     edges = np.flatnonzero(np.diff(examples.owner)) + 1
-    shares = np.array([label.share for label in manifest.labels])
-    parts = np.split(predict(engine, examples.ids, batch), edges)
-    return np.stack(
-        [manifest.scores(part) if known else shares for part, known in zip(parts, examples.known, strict=True)]
-    )
+    scores = np.stack([manifest.scores(part) for part in np.split(predict(engine, examples.ids, batch), edges)])
+    scores[examples.known == 0] = [label.share for label in manifest.labels]
+    return scores

@@ -1,5 +1,6 @@
 """How good the scores are: accuracy, macro-F1, log loss, calibration, what stays unanswered, where they fail."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import sqrt
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from sklearn.metrics import confusion_matrix, f1_score
+from sklearn.metrics import confusion_matrix
 
 from training.datasets.dataset import Labels
 
@@ -15,26 +16,36 @@ Scores = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """Of calibrated scores (texts, labels) against the right labels. All are fractions but `loss` (nats)."""
+class Slice:
+    """Some texts, one at least: how many answers are right, how many are not `uncertain`, and how many of these right.
+
+    All are fractions but `texts`.
+    """
 
     texts: int
     accuracy: float
     accuracy_low: float
     accuracy_high: float
     """Wilson's 95% interval."""
+    answered: float
+    answered_accuracy: float
+    """1 where nothing was answered."""
+
+    def to_json(self) -> dict[str, float]:
+        return {key: round(value, 6) for key, value in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class Evaluation(Slice):
+    """All that is measured of texts; `loss` is in nats."""
+
     macro_f1: float
+    """Over the labels that occur or are answered: a file need not hold every label."""
     macro_f1_low: float
     macro_f1_high: float
     """See `macro_f1_interval`."""
     loss: float
     calibration_error: float
-    answered: float
-    """Share of texts that are not `uncertain`."""
-    answered_accuracy: float
-
-    def to_json(self) -> dict[str, float]:
-        return {key: round(value, 6) for key, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)
@@ -46,18 +57,6 @@ class Bin:
     accuracy: float
     low: float
     high: float
-
-
-@dataclass(frozen=True)
-class Slice:
-    """Some of the texts: how many answers are right (Wilson's 95% interval), and how many are not `uncertain`."""
-
-    texts: int
-    accuracy: float
-    low: float
-    high: float
-    answered: float
-    answered_accuracy: float
 
 
 @dataclass(frozen=True)
@@ -94,27 +93,23 @@ class RiskCoverage:
 def evaluate(
     scores: Scores, labels: Labels, uncertain_below: float, doubtful: NDArray[np.bool_] | None = None
 ) -> Evaluation:
-    """`doubtful`: texts that are `uncertain` whatever the confidence."""
-    guesses, confidence = scores.argmax(axis=1), scores.max(axis=1)
-    right = guesses == labels
-    sure = confidence >= uncertain_below
-    if doubtful is not None:
-        sure &= ~doubtful
-    low, high = wilson(int(right.sum()), len(right))
-    f1_low, f1_high = macro_f1_interval(confusion(scores, labels))
+    """Of calibrated scores (texts, labels) against the right labels. `uncertain_below`, `doubtful`: see `find_sure`."""
+    right, counts = scores.argmax(axis=1) == labels, confusion(scores, labels)
+    low, high = macro_f1_interval(counts)
     return Evaluation(
-        texts=len(labels),
-        accuracy=float(right.mean()),
-        accuracy_low=low,
-        accuracy_high=high,
-        macro_f1=float(f1_score(labels, guesses, labels=range(scores.shape[1]), average="macro", zero_division=0)),
-        macro_f1_low=f1_low,
-        macro_f1_high=f1_high,
+        **asdict(measure_slice(right, find_sure(scores, uncertain_below, doubtful))),
+        macro_f1=macro_f1(counts),
+        macro_f1_low=low,
+        macro_f1_high=high,
         loss=log_loss(scores, labels),
-        calibration_error=calibration_error(confidence, right),
-        answered=float(sure.mean()),
-        answered_accuracy=float(right[sure].mean()) if sure.any() else 1.0,
+        calibration_error=calibration_error(scores.max(axis=1), right),
     )
+
+
+def find_sure(scores: Scores, uncertain_below: float, doubtful: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
+    """The texts (texts,) that are answered without `uncertain`; `doubtful` ones are not, whatever the confidence."""
+    sure: NDArray[np.bool_] = scores.max(axis=1) >= uncertain_below
+    return sure if doubtful is None else sure & ~doubtful
 
 
 def log_loss(scores: Scores, labels: Labels) -> float:
@@ -148,10 +143,19 @@ def risk_coverage(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> 
 
 
 def measure_slice(right: NDArray[np.bool_], sure: NDArray[np.bool_]) -> Slice:
-    """Of at least one text. `sure`: not `uncertain`; where none is, nothing that was answered is wrong."""
+    """Both (texts,)."""
     low, high = wilson(int(right.sum()), len(right))
     answered_accuracy = float(right[sure].mean()) if sure.any() else 1.0
     return Slice(len(right), float(right.mean()), low, high, float(sure.mean()), answered_accuracy)
+
+
+def measure_slices(
+    values: NDArray[Any], starts: Mapping[str, float], right: NDArray[np.bool_], sure: NDArray[np.bool_]
+) -> dict[str, Slice]:
+    """Those that hold texts, by name. `starts`: name -> the least of `values`, rising. All arrays (texts,)."""
+    which = np.searchsorted(list(starts.values()), values, side="right") - 1
+    parts = {name: which == place for place, name in enumerate(starts)}
+    return {name: measure_slice(right[part], sure[part]) for name, part in parts.items() if part.any()}
 
 
 def wilson(hits: int, count: int, z: float = 1.96) -> tuple[float, float]:
@@ -160,6 +164,19 @@ def wilson(hits: int, count: int, z: float = 1.96) -> tuple[float, float]:
     centre = (share + spread / 2) / (1 + spread)
     reach = z * sqrt(share * (1 - share) / count + spread / (4 * count)) / (1 + spread)
     return max(0.0, centre - reach), min(1.0, centre + reach)
+
+
+def macro_f1(counts: list[list[int]]) -> float:
+    """The mean F1 of the labels that occur or are answered; `counts` as `confusion` gives them."""
+    table = np.array(counts)
+    return float(_mean_f1(table.diagonal(), table.sum(axis=1), table.sum(axis=0)))
+
+
+def _mean_f1(hits: NDArray[Any], support: NDArray[Any], answers: NDArray[Any]) -> NDArray[np.float64]:
+    """All (..., labels); gives (...)."""
+    either = support + answers
+    mean: NDArray[np.float64] = (2 * hits / np.maximum(1, either)).sum(axis=-1) / (either > 0).sum(axis=-1)
+    return mean
 
 
 def macro_f1_interval(counts: list[list[int]], draws: int = 1_000) -> tuple[float, float]:
@@ -176,7 +193,7 @@ def macro_f1_interval(counts: list[list[int]], draws: int = 1_000) -> tuple[floa
             drawn = generator.multinomial(support[label], row[places] / support[label], draws)
             answers[:, places] += drawn
             hits[:, label] = drawn[:, places == label].sum(axis=1)
-    low, high = np.quantile((2 * hits / np.maximum(1, support + answers)).mean(axis=1), [0.025, 0.975])
+    low, high = np.quantile(_mean_f1(hits, support, answers), [0.025, 0.975])
     return float(low), float(high)
 
 
@@ -206,21 +223,22 @@ def confusion(scores: Scores, labels: Labels) -> list[list[int]]:
     return [[int(count) for count in row] for row in counts]
 
 
-def measure_labels(counts: list[list[int]]) -> list[dict[str, float]]:
-    """For each label: how often it was right and answered, precision, recall (Wilson's 95% interval) and F1.
+def measure_labels(counts: list[list[int]], names: Sequence[str]) -> dict[str, dict[str, float]]:
+    """By label: how often it was right and answered, precision, recall (Wilson's 95% interval) and F1.
 
     A share of nothing is 0; of a label without texts, the recall may be anything.
     """
     table = np.array(counts)
-    found = []
-    for hits, support, answers in zip(table.diagonal(), table.sum(axis=1), table.sum(axis=0), strict=True):
+    columns = names, table.diagonal(), table.sum(axis=1), table.sum(axis=0)
+    found = {}
+    for name, hits, support, answers in zip(*columns, strict=True):
         low, high = wilson(int(hits), int(support)) if support else (0.0, 1.0)
         figures = {
             "precision": hits / max(1, answers), "recall": hits / max(1, support), "recall_low": low,
             "recall_high": high, "f1": 2 * hits / max(1, support + answers),
         }  # fmt: skip
-        rounded = {name: round(float(figure), 4) for name, figure in figures.items()}
-        found.append({"support": int(support), "answers": int(answers), **rounded})
+        rounded = {key: round(float(figure), 4) for key, figure in figures.items()}
+        found[name] = {"support": int(support), "answers": int(answers), **rounded}
     return found
 
 

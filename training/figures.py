@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-import numpy as np
-
 from app.bundle import Manifest
 from app.engines.base import Engine
 from app.text import Windows
@@ -78,9 +76,9 @@ class Figures:
 
 def measure(manifest: Manifest, judge: Engine, engine: Engine, dataset: Dataset, held_out: Examples) -> Figures:
     """`judge` answers the held-out texts, which `engine`, the published model, may have learned from."""
-    checked = answer(judge, manifest, dataset, held_out)
+    checked = answer(judge, manifest, dataset.words, held_out)
     readings: tuple[Windows, ...] = ("first", "last", "cover")
-    tested = {windows: answer(engine, manifest, dataset, dataset.test, windows) for windows in readings}
+    tested = {windows: answer(engine, manifest, dataset.words, dataset.test, windows) for windows in readings}
     own = tested[manifest.text.windows]
     counts = confusion(own.scores, own.labels)
     return Figures(
@@ -89,7 +87,7 @@ def measure(manifest: Manifest, judge: Engine, engine: Engine, dataset: Dataset,
         checked=checked.evaluate(),
         tested={windows: answers.evaluate() for windows, answers in tested.items()},
         confusion=counts,
-        per_label=dict(zip(dataset.labels, measure_labels(counts), strict=True)),
+        per_label=measure_labels(counts, list(dataset.labels)),
         targets=[_reach(target, checked, own) for target in TARGETS],
         weaknesses=weaknesses.find(manifest, judge, engine, dataset, held_out, checked),
     )
@@ -97,8 +95,7 @@ def measure(manifest: Manifest, judge: Engine, engine: Engine, dataset: Dataset,
 
 def _reach(target: float, held_out: Answers, test: Answers) -> Target:
     threshold = fit_threshold(held_out.scores, held_out.labels, target)
-    everything = np.ones(len(test.labels), bool)
-    return Target(target, threshold, replace(test, uncertain_below=threshold).slice(everything))
+    return Target(target, threshold, replace(test, uncertain_below=threshold).as_slice())
 
 
 def _coverage(answers: Answers) -> dict[str, float]:

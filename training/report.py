@@ -1,6 +1,8 @@
 """What `sentopic-train compare` writes: a page of tables and figures from trials that were really run."""
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,12 @@ def write(
         lines = [f"- `{name}`: {found}. Published: {EXERCISES[name].published}." for name, found in exercises.items()]
         parts.append("\n".join(["\n## Without texts\n", *lines, ""]))
     page.write_text("\n".join(parts), encoding="utf-8")
+
+
+def write_figures(path: Path, trials: Mapping[str, Sequence[Trial]], exercises: Mapping[str, str]) -> None:
+    """The same as values, JSON: recipe id -> its figures over seeds, exercise -> what it gave."""
+    figures = {name: asdict(summarise(found)) for name, found in trials.items()}
+    path.write_text(json.dumps({**figures, **exercises}, indent=1) + "\n")
 
 
 HEADS = (

@@ -16,15 +16,6 @@ from training.markdown import table
 
 LENGTHS: Final = (5, 10, 20, 50)
 """Words of a text, from its start."""
-KNOWN: Final = {
-    "less than 80%": (0.0, 0.8),
-    "80% to 90%": (0.8, 0.9),
-    "90% to 95%": (0.9, 0.95),
-    "95% to 98%": (0.95, 0.98),
-    "98% and more": (0.98, 1.0),
-    "all": (1.0, 1.1),
-}
-"""Shares of known words, from and below."""
 MISTAKES: Final = 5
 MISTAKE_WORDS: Final = 30
 CONFUSIONS: Final = 8
@@ -55,7 +46,9 @@ class Weaknesses:
     by_length: dict[str, Slice]
     by_known_words: dict[str, Slice]
     mistakes: list[Mistake]
-    """The most confident first."""
+    """The most confident first; none of a data set that may not be quoted."""
+    confident_mistakes: int
+    """All that come without the mark `uncertain`."""
     probes: list[ProbeAnswer]
 
     def to_json(self) -> dict[str, Any]:
@@ -71,26 +64,20 @@ def find(
     manifest: Manifest, judge: Engine, engine: Engine, dataset: Dataset, held_out: Examples, checked: Answers
 ) -> Weaknesses:
     """`checked`: what `judge` answers to the `held_out` texts; `engine` is the published model, asked the probes."""
-    everything = np.ones(len(held_out), bool)
     by_length = {
-        f"the first {words}": answer(judge, manifest, dataset, _shorten(held_out, words)).slice(everything)
+        f"the first {words}": answer(judge, manifest, dataset.words, held_out.first_words(words)).as_slice()
         for words in LENGTHS
     }
-    groups = {name: (checked.known >= low) & (checked.known < high) for name, (low, high) in KNOWN.items()}
     return Weaknesses(
-        by_length={**by_length, "all": checked.slice(everything)},
-        by_known_words={name: checked.slice(places) for name, places in groups.items() if places.any()},
-        mistakes=_find_mistakes(checked, held_out, list(dataset.labels)),
+        by_length={**by_length, "all": checked.as_slice()},
+        by_known_words=checked.by_known_words(),
+        mistakes=_quote_mistakes(checked, held_out, list(dataset.labels)) if dataset.quotable else [],
+        confident_mistakes=int((~checked.right & checked.sure).sum()),
         probes=_ask_probes(manifest, engine, dataset) if dataset.probes else [],
     )
 
 
-def _shorten(examples: Examples, words: int) -> Examples:
-    return Examples([" ".join(split_words(text)[:words]) for text in examples.texts], examples.labels)
-
-
-def _find_mistakes(answers: Answers, examples: Examples, names: list[str]) -> list[Mistake]:
-    order = np.argsort(-answers.confidence, kind="stable")
+def _quote_mistakes(answers: Answers, examples: Examples, names: list[str]) -> list[Mistake]:
     return [
         Mistake(
             _cut(examples.texts[place]),
@@ -98,7 +85,7 @@ def _find_mistakes(answers: Answers, examples: Examples, names: list[str]) -> li
             names[answers.guesses[place]],
             float(answers.confidence[place]),
         )
-        for place in order[~answers.right[order]][:MISTAKES]
+        for place in answers.find_mistakes(MISTAKES)
     ]
 
 
@@ -110,9 +97,9 @@ def _cut(text: str) -> str:
 def _ask_probes(manifest: Manifest, engine: Engine, dataset: Dataset) -> list[ProbeAnswer]:
     names, probes = list(dataset.labels), dataset.probes
     unlabelled = Examples([probe.text for probe in probes], np.zeros(len(probes), np.int64))
-    found = answer(engine, manifest, dataset, unlabelled)
+    found = answer(engine, manifest, dataset.words, unlabelled)
     return [
-        ProbeAnswer(probe, names[found.guesses[place]], float(found.confidence[place]), bool(found.uncertain[place]))
+        ProbeAnswer(probe, names[found.guesses[place]], float(found.confidence[place]), not found.sure[place])
         for place, probe in enumerate(probes)
     ]
 
@@ -139,6 +126,13 @@ def describe(found: Weaknesses, manifest: Manifest, dataset: Dataset, confusion:
                 for one in found.mistakes
             ],
         )
+    if not dataset.quotable:
+        yield "### Its confident mistakes"
+        yield (
+            f"Of the held-out texts {found.confident_mistakes:,} are answered wrong without the mark `uncertain`. They "
+            "are not quoted, since the data may be private: `sentopic-train evaluate BUNDLE --data FILE` shows the "
+            "most confident mistakes on any labelled file."
+        )
     if len(dataset.labels) > 2:
         yield from _confusions(confusion, list(dataset.labels.values()))
     if found.probes:
@@ -150,7 +144,7 @@ def _slices(head: str, slices: Mapping[str, Slice]) -> str:
         [
             name,
             f"{part.texts:,}",
-            f"{part.accuracy:.1%} ({part.low:.1%} to {part.high:.1%})",
+            f"{part.accuracy:.1%} ({part.accuracy_low:.1%} to {part.accuracy_high:.1%})",
             f"{part.answered:.1%}",
             f"{part.answered_accuracy:.1%}" if part.answered else "-",
         ]

@@ -19,7 +19,8 @@ def lessons(windows: list[int]) -> Lessons:
     place = np.concatenate([np.arange(count) for count in windows])
     ids = np.stack([owner + 10, place + 10], axis=1).astype(np.int32)
     targets = np.arange(len(windows), dtype=np.float32)[:, None]
-    return Lessons(EncodedExamples(ids, owner, np.zeros(len(windows), np.int64), np.ones(len(windows))), targets)
+    labels, known, doubtful = (np.zeros(len(windows), kind) for kind in (np.int64, np.float64, np.bool_))
+    return Lessons(EncodedExamples(ids, owner, labels, known, doubtful), targets)
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=40), st.integers(1, 12), st.randoms())

@@ -48,6 +48,7 @@ def test_program_prints_an_error_without_a_traceback() -> None:
         ["fit", "topic-gru", "--limit", "many"],
         ["fit", "topic-gru", "--seed", "-1"],
         ["fit", "topic-gru", "--seed", str(2**31)],
+        ["evaluate", "bundle"],
         ["recipes", "--yaml"],
     ],
     ids=" ".join,

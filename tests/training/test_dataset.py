@@ -115,6 +115,12 @@ def test_parts_that_cannot_be_trained_on_are_refused(train: Examples, test: Exam
         check(dataset(train, test))
 
 
+def test_first_words_are_those_of_the_text_contract() -> None:
+    cut = Examples([" It's GREAT,really\ngreat!", "short"], np.array([0, 2])).first_words(2)
+    assert cut.texts == ["it's great", "short"]
+    assert cut.labels.tolist() == [0, 2]
+
+
 @pytest.mark.parametrize("shipped", [imdb, reuters])
 def test_probes_are_short_new_and_labelled_as_the_data_is(shipped: Any) -> None:
     texts = [probe.text for probe in shipped.PROBES]

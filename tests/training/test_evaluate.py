@@ -4,6 +4,9 @@ from math import log
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score
 
 from training.evaluate import (
     calibration_error,
@@ -13,9 +16,11 @@ from training.evaluate import (
     fit_temperature,
     fit_threshold,
     log_loss,
+    macro_f1,
     macro_f1_interval,
     measure_labels,
     measure_slice,
+    measure_slices,
     reliability,
     risk_coverage,
     wilson,
@@ -30,23 +35,28 @@ def two(confidence: list[float]) -> np.ndarray:
 
 
 def test_figures_of_four_answers() -> None:
-    """Right, wrong, right, right. F1 of the three labels: 4/5, 2/3, and 0 for the one that never occurs."""
+    """Right, wrong, right, right. F1 of two labels: 4/5, 2/3; the third neither occurs nor is answered."""
     result = evaluate(SCORES, LABELS, uncertain_below=0.6)
     assert (result.texts, result.accuracy) == (4, 0.75)
-    assert result.macro_f1 == pytest.approx((4 / 5 + 2 / 3 + 0) / 3)
+    assert result.macro_f1 == pytest.approx((4 / 5 + 2 / 3) / 2)
     assert result.loss == pytest.approx(-(log(0.9) + log(0.3) + log(0.7) + log(0.5)) / 4)
     assert (result.answered, result.answered_accuracy) == (0.75, pytest.approx(2 / 3))
     assert result.to_json()["answered_accuracy"] == 0.666667
 
 
+def test_label_that_is_answered_and_never_right_counts_in_macro_f1() -> None:
+    assert evaluate(np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([0, 0]), 0).macro_f1 == pytest.approx((2 / 3 + 0) / 2)
+
+
+def test_doubtful_text_is_not_answered_however_sure() -> None:
+    assert evaluate(SCORES, LABELS, 0.6, np.array([True, False, False, True])).answered == 0.5
+    result = evaluate(SCORES, LABELS, 0.6, np.array([False, True, False, False]))
+    assert (result.answered, result.answered_accuracy) == (0.5, 1)
+
+
 def test_nothing_answered_has_nothing_wrong() -> None:
     result = evaluate(SCORES, LABELS, uncertain_below=0.95)
     assert (result.answered, result.answered_accuracy) == (0, 1)
-
-
-def test_doubtful_texts_are_not_answered() -> None:
-    result = evaluate(SCORES, LABELS, 0.6, doubtful=np.array([False, True, False, False]))
-    assert (result.answered, result.answered_accuracy) == (0.5, 1)
 
 
 def test_confusion_has_the_right_label_in_its_rows() -> None:
@@ -150,12 +160,23 @@ def test_accuracy_that_nothing_reaches_covers_nothing() -> None:
 def test_slice_counts_what_is_right_and_what_is_answered() -> None:
     found = measure_slice(np.array([True, True, False, True]), np.array([True, False, True, False]))
     assert (found.texts, found.accuracy, found.answered, found.answered_accuracy) == (4, 0.75, 0.5, 0.5)
-    assert (found.low, found.high) == wilson(3, 4)
+    assert (found.accuracy_low, found.accuracy_high) == wilson(3, 4)
     assert measure_slice(np.array([False]), np.array([False])).answered_accuracy == 1
 
 
+@given(st.lists(st.tuples(st.integers(0, 700), st.booleans(), st.booleans()), min_size=1))
+def test_slices_share_out_all_texts(texts: list[tuple[int, bool, bool]]) -> None:
+    words, right, sure = (np.array(column) for column in zip(*texts, strict=True))
+    parts = measure_slices(words, {"few": 0, "some": 1, "many": 100}, right, sure).values()
+    assert sum(part.texts for part in parts) == len(texts)
+    assert sum(part.accuracy * part.texts for part in parts) == pytest.approx(right.sum())
+    assert sum(part.answered * part.texts for part in parts) == pytest.approx(sure.sum())
+    assert all(part.accuracy_low <= part.accuracy + 1e-9 <= part.accuracy_high + 2e-9 for part in parts)
+
+
 def test_labels_have_precision_recall_and_f1() -> None:
-    first, second, third = measure_labels([[6, 2, 0], [1, 3, 0], [0, 0, 0]])
+    found = measure_labels([[6, 2, 0], [1, 3, 0], [0, 0, 0]], ["a", "b", "c"])
+    first, second, third = (found[name] for name in "abc")
     assert (first["support"], first["answers"]) == (8, 7)
     assert (first["precision"], first["recall"]) == (round(6 / 7, 4), 0.75)
     assert (first["recall_low"], first["recall_high"]) == pytest.approx(wilson(6, 8), abs=5e-5)
@@ -176,6 +197,27 @@ def test_interval_of_macro_f1_is_that_of_accuracy_where_two_labels_are_alike() -
 
 def test_interval_of_macro_f1_does_not_suffer_from_samples_without_a_rare_label() -> None:
     assert macro_f1_interval([[99, 0], [0, 1]]) == (1, 1)
+
+
+def test_label_that_neither_occurs_nor_is_answered_changes_neither_macro_f1_nor_its_interval() -> None:
+    counts = [[40, 3, 2], [5, 20, 0], [1, 1, 2]]
+    wider = [[*row, 0] for row in counts] + [[0] * 4]
+    assert macro_f1(wider) == macro_f1(counts)
+    assert macro_f1_interval(wider) == macro_f1_interval(counts)
+
+
+def test_interval_of_macro_f1_has_samples_in_which_a_label_without_texts_is_answered_and_not() -> None:
+    """One answer of 20: a label that does not occur, F1 0, is answered in 1 - 0.95^20 = 64% of the samples."""
+    low, high = macro_f1_interval([[19, 1], [0, 0]])
+    assert low < 0.5
+    assert high == 1
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1))
+def test_macro_f1_is_that_of_scikit_learn(texts: list[tuple[int, int]]) -> None:
+    labels, guesses = (list(column) for column in zip(*texts, strict=True))
+    expected = f1_score(labels, guesses, average="macro", zero_division=0)
+    assert macro_f1(confusion(np.eye(5)[guesses], np.array(labels))) == pytest.approx(expected)
 
 
 def test_interval_of_macro_f1_is_the_same_each_time() -> None:

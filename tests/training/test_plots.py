@@ -12,7 +12,7 @@ from training.answers import Answers
 def answers(confidence: list[float], right: int) -> Answers:
     share = np.array(confidence)
     labels = np.array([1] * right + [0] * (len(share) - right))
-    return Answers(np.stack([1 - share, share], axis=1), labels, np.ones(len(share)), 0.9)
+    return Answers(np.stack([1 - share, share], axis=1), labels, np.ones(len(share)), np.zeros(len(share), bool), 0.9)
 
 
 @pytest.mark.parametrize(

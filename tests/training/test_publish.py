@@ -4,6 +4,7 @@ import errno
 import json
 import re
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,8 @@ def publish_again(whole_run: Path, tiny: Any) -> Any:
     model = keras.saving.load_model(whole_run / "tone" / "gru" / "model.keras", compile=False)
     history = [Epoch(**epoch, seconds=1.0) for epoch in tiny.history(whole_run)]
 
-    def run(out: Path, seed: int = 2, *, noise: bool = False) -> Path:
-        dataset = tiny.dataset(2, noise=noise)
+    def run(out: Path, seed: int = 2, *, noise: bool = False, quotable: bool = False) -> Path:
+        dataset = replace(tiny.dataset(2, noise=noise), quotable=quotable)
         trained = Trained(model, 1, tuple(history), seed)
         return publish(trained, trained, tiny.recipe(), dataset, hold_out(dataset.train, "tutorial"), out)
 
@@ -133,7 +134,10 @@ def test_card_has_the_figures(bundle: Bundle, report: dict[str, Any]) -> None:
     assert "| held out | 17 |" in card
     assert f"SHA-256 is `{bundle.manifest.data['sha256']}`" in card
     for name, part in report["by_length"].items():
-        assert f"| {name} | 17 | {part['accuracy']:.1%} ({part['low']:.1%} to {part['high']:.1%}) |" in card
+        assert (
+            f"| {name} | 17 | {part['accuracy']:.1%} ({part['accuracy_low']:.1%} to {part['accuracy_high']:.1%}) |"
+            in card
+        )
     assert f"{bundle.manifest.parameters:,} parameters" in card
 
 
@@ -143,7 +147,7 @@ def test_card_shows_every_picture(bundle: Bundle) -> None:
 
 
 def test_card_shows_mistakes_on_held_out_texts_alone(publish_again: Any, tiny: Any, tmp_path: Path) -> None:
-    card = (publish_again(tmp_path, noise=True) / "CARD.md").read_text(encoding="utf-8")
+    card = (publish_again(tmp_path, noise=True, quotable=True) / "CARD.md").read_text(encoding="utf-8")
     dataset = tiny.dataset(2, noise=True)
     _, held_out = hold_out(dataset.train, "tutorial")
     section = card.split("### Its most confident mistakes")[1].split("\n#")[0]
@@ -151,6 +155,14 @@ def test_card_shows_mistakes_on_held_out_texts_alone(publish_again: Any, tiny: A
     assert len(shown) == 5
     assert set(shown) <= set(held_out.texts)
     assert not set(shown) & set(dataset.test.texts)
+
+
+def test_card_of_private_texts_quotes_none(publish_again: Any, tiny: Any, tmp_path: Path) -> None:
+    published = publish_again(tmp_path, noise=True)
+    dataset = tiny.dataset(2, noise=True)
+    card = (published / "CARD.md").read_text(encoding="utf-8") + (published / "metrics.json").read_text()
+    assert "without the mark `uncertain`. They are not quoted" in card
+    assert not [text for part in (dataset.train, dataset.test) for text in part.texts if text in card]
 
 
 def test_values_of_the_pictures_stand_in_the_report(bundle: Bundle, report: dict[str, Any]) -> None:

@@ -12,11 +12,13 @@ from training.weaknesses import Weaknesses
 GOOD = " ".join(["good"] * 40)
 
 
-def find(mood: Any, held_out: Any, probes: tuple[Probe, ...] = (), **engines: Any) -> Weaknesses:
+def find(
+    mood: Any, held_out: Any, probes: tuple[Probe, ...] = (), *, quotable: bool = True, **engines: Any
+) -> Weaknesses:
     judge, engine = engines.get("judge", mood.engine()), engines.get("engine", mood.engine())
-    dataset = mood.dataset(held_out, mood.examples(["never shown"], [0]), probes=probes)
+    dataset = mood.dataset(held_out, mood.examples(["never shown"], [0]), probes=probes, quotable=quotable)
     manifest = mood.manifest()
-    return weaknesses.find(manifest, judge, engine, dataset, held_out, answer(judge, manifest, dataset, held_out))
+    return weaknesses.find(manifest, judge, engine, dataset, held_out, answer(judge, manifest, dataset.words, held_out))
 
 
 def test_mistakes_are_the_most_confident_wrong_answers_in_thirty_words(mood: Any) -> None:
@@ -45,8 +47,8 @@ def test_short_texts_are_the_starts_of_the_held_out_ones(mood: Any) -> None:
 def test_texts_are_grouped_by_the_share_of_words_known(mood: Any) -> None:
     texts = ["good good", "good " * 9 + "rare", "good rare rare", "bad"]
     found = find(mood, mood.examples(texts, [1, 1, 1, 1])).by_known_words
-    assert {name: part.texts for name, part in found.items()} == {"less than 80%": 1, "90% to 95%": 1, "all": 2}
-    assert found["less than 80%"].answered == 0
+    assert {name: part.texts for name, part in found.items()} == {"less than 50%": 1, "90% to 95%": 1, "all": 2}
+    assert found["less than 50%"].answered == 0
     assert found["all"].accuracy == 0.5
 
 
@@ -62,7 +64,7 @@ def test_published_model_answers_the_probes_and_the_judge_the_held_out_texts(moo
 def test_page_tells_of_every_weakness(mood: Any) -> None:
     probes = (Probe("praise", "good | good good", "sad"), Probe("nothing", "zzz"))
     held_out = mood.examples(["good good good"], [0])
-    dataset = mood.dataset(held_out, held_out)
+    dataset = mood.dataset(held_out, held_out, quotable=True)
     page = "\n".join(weaknesses.describe(find(mood, held_out, probes), mood.manifest(), dataset, [[1, 0], [0, 1]]))
     assert "| the first 5 | 1 | 0.0% (0.0% to 79.3%) | 100.0% | 0.0% |" in page
     assert "| good good good | Sad | Glad | 0.800 |" in page
@@ -70,6 +72,16 @@ def test_page_tells_of_every_weakness(mood: Any) -> None:
     assert "| nothing | zzz | - | Sad | 0.700, uncertain |" in page
     assert "Of 1 with a right label 0 are answered right; of the 1 wrong answers 1, and of the 1" in page
     assert "mixes up" not in page
+
+
+def test_private_texts_are_not_quoted_and_their_confident_mistakes_counted(mood: Any) -> None:
+    held_out = mood.examples(["good good good", "bad bad bad", "good", "good"], [0, 1, 0, 1])
+    found = find(mood, held_out, quotable=False)
+    assert found.mistakes == []
+    page = "\n".join(weaknesses.describe(found, mood.manifest(), mood.dataset(held_out, held_out), [[1, 0], [0, 1]]))
+    assert "Of the held-out texts 2 are answered wrong without the mark `uncertain`." in page
+    assert "sentopic-train evaluate BUNDLE --data FILE" in page
+    assert "good good" not in page
 
 
 def test_page_names_what_is_mixed_up_and_what_is_never_answered(mood: Any) -> None:

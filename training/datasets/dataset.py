@@ -33,6 +33,10 @@ class Examples:
     def take(self, places: NDArray[np.integer]) -> "Examples":
         return Examples([self.texts[i] for i in places], self.labels[places])
 
+    def first_words(self, count: int) -> "Examples":
+        """Each text as if no more than its first `count` words had been written."""
+        return Examples([" ".join(split_words(text)[:count]) for text in self.texts], self.labels)
+
 
 @dataclass(frozen=True)
 class Probe:
@@ -68,6 +72,8 @@ class Dataset:
     description: str = ""
     probes: Sequence[Probe] = ()
     unfit: Sequence[str] = ()
+    quotable: bool = False
+    """Its texts are public: a card may quote them."""
 
     def with_unlabelled(self, texts: Iterable[str]) -> "Dataset":
         """Without those that are there already, word for word: copies of test texts must not be learned from."""

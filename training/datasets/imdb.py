@@ -130,7 +130,7 @@ def _assemble(train: Examples, test: Examples, words: list[str]) -> Dataset:
     train = train.take(shuffled(len(train), generator))
     test = test.take(shuffled(len(test), generator))
     given = Dataset("imdb", "sentiment", LABELS, words, train, test, EXAMPLES)
-    return check(replace(given, description=DESCRIPTION, probes=PROBES, unfit=UNFIT))
+    return check(replace(given, description=DESCRIPTION, probes=PROBES, unfit=UNFIT, quotable=True))
 
 
 def read_reviews(directory: Path) -> Iterator[tuple[str, str, str, str]]:

@@ -125,7 +125,7 @@ def _from_newswires(directory: Path) -> Dataset:
 
 def _assemble(train: Examples, test: Examples, words: list[str]) -> Dataset:
     given = Dataset("reuters", "topic", LABELS, words, train, test, EXAMPLES)
-    return check(replace(given, description=DESCRIPTION, probes=PROBES, unfit=UNFIT))
+    return check(replace(given, description=DESCRIPTION, probes=PROBES, unfit=UNFIT, quotable=True))
 
 
 def split(examples: Examples) -> tuple[Examples, Examples]:

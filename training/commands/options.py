@@ -1,0 +1,91 @@
+"""Options that several commands have, the numbers they take, and the data and recipes that they ask for."""
+
+import argparse
+import dataclasses
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.errors import DataError
+from training.recipes import Recipe
+
+if TYPE_CHECKING:
+    from training.datasets import Dataset
+
+Commands = Any
+"""What `add_subparsers` gives: argparse has no public name for it."""
+
+
+def add_source_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--data",
+        type=Path,
+        default=data_from_environment(),
+        metavar="DIR",
+        help="where the data's files are (or SENTOPIC_DATA; default: Keras' download)",
+    )
+    command.add_argument(
+        "--source", choices=("auto", "npz", "raw"), default="auto", help="which files of DIR (default: auto)"
+    )
+    command.add_argument("--limit", type=count, metavar="N", help="only the first N texts of each part, for trying")
+
+
+def add_recipe_options(command: argparse.ArgumentParser) -> None:
+    for name, what in (
+        ("epochs", "at most so many"),
+        ("num-words", "ids from 0 up; rarer words become unknown"),
+        ("maxlen", "ids a window"),
+    ):
+        command.add_argument(f"--{name}", type=count, metavar="N", help=f"{what} (default: the recipe's)")
+
+
+def data_from_environment() -> Path | None:
+    named = os.environ.get("SENTOPIC_DATA")
+    return Path(named) if named else None
+
+
+def load(
+    name: str, directory: Path | None, source: str = "auto", limit: int | None = None, *, unlabelled: bool = False
+) -> "Dataset":
+    """The data set `name` from `directory`, else Keras' download; of each part no more than `limit` texts."""
+    if directory is not None and not directory.is_dir():
+        raise DataError(f"{directory} is not a directory. --data (or SENTOPIC_DATA) names one with the data's files.")
+    from training.datasets import LOADERS, UNLABELLED
+
+    dataset = LOADERS[name](directory, source)
+    if unlabelled:
+        dataset = dataset.with_unlabelled(UNLABELLED[name](directory))
+    return dataset.limited(limit) if limit else dataset
+
+
+def change(recipe: Recipe, options: argparse.Namespace) -> Recipe:
+    """The recipe with what the command line says otherwise."""
+    given = {name: getattr(options, name) for name in ("epochs", "num_words", "maxlen")}
+    given = {name: value for name, value in given.items() if value}
+    if given or options.limit:
+        recipe = dataclasses.replace(recipe, published=None)  # of another system, or of other texts
+    return dataclasses.replace(recipe, **given)
+
+
+def count(text: str) -> int:
+    return _between(text, 1, 10**9)
+
+
+def whole(text: str) -> int:
+    return _between(text, 0, 2**31 - 1)
+
+
+def number(text: str) -> float:
+    try:
+        if math.isfinite(found := float(text)):
+            return found
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError("must be a number")
+
+
+def _between(text: str, low: int, high: int) -> int:
+    if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+        raise argparse.ArgumentTypeError(f"must be a whole number, {low} to {high}")
+    return int(text)
