@@ -25,12 +25,12 @@ INDEX_FROM: Final = 3
 SEPARATORS: Final = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n '
 """What ends a word: the filters of Keras' `text_to_word_sequence`, which made its data sets."""
 
-_NORMALISE: Final = bytes.maketrans(
-    SEPARATORS.encode() + bytes(range(65, 91)), b" " * len(SEPARATORS) + bytes(range(97, 123))
-)
 MOSTLY_UNKNOWN_BELOW: Final = 0.5
 """Share of known words under which an answer is not to be trusted."""
 
+_NORMALISE: Final = bytes.maketrans(
+    SEPARATORS.encode() + bytes(range(65, 91)), b" " * len(SEPARATORS) + bytes(range(97, 123))
+)
 _CHARS_PER_WORD: Final = 12
 """First guess at how much of a long text holds a window's words; a wrong one costs a second look."""
 
@@ -72,9 +72,14 @@ class Encoded:
     cut: bool
 
     @property
+    def known_share(self) -> float:
+        """Of the words read; 0 where there is none."""
+        return self.known / self.total if self.total else 0.0
+
+    @property
     def mostly_unknown(self) -> bool:
         """Too few words are known for an answer to be trusted: less than half, or none of none."""
-        return not self.known or self.known < MOSTLY_UNKNOWN_BELOW * self.total
+        return self.known_share < MOSTLY_UNKNOWN_BELOW
 
 
 class TextEncoder:

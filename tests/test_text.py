@@ -126,6 +126,7 @@ def test_short_text_is_padded_in_front_and_empty_text_has_one_window(windows: Wi
     empty = encoder(windows=windows).encode("")
     assert empty.windows.tolist() == [[0, 0, 0, 0, 1]]
     assert (empty.total, empty.known, empty.cut) == (0, 0, False)
+    assert empty.known_share == 0
 
 
 @settings(max_examples=400)
@@ -156,6 +157,7 @@ def test_encoding_is_that_of_the_plain_reading(text: str, num_words: int, maxlen
 def test_known_counts_only_words_with_ids_of_their_own() -> None:
     encoded = encoder(num_words=6, maxlen=10).encode("the a film good unheard of")
     assert (encoded.total, encoded.known) == (6, 2)
+    assert encoded.known_share == pytest.approx(2 / 6)
 
 
 @pytest.mark.parametrize(("windows", "total", "known"), [("last", 6, 5), ("first", 5, 4), ("cover", 9, 7)])

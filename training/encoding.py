@@ -33,7 +33,7 @@ def encode(encoder: TextEncoder, examples: Examples) -> EncodedExamples:
         ids=np.concatenate([one.windows for one in encoded]),
         owner=np.repeat(np.arange(len(encoded)), [len(one.windows) for one in encoded]),
         labels=examples.labels,
-        known=np.array([one.known / max(1, one.total) for one in encoded]),
+        known=np.array([one.known_share for one in encoded]),
         doubtful=np.array([one.mostly_unknown for one in encoded]),
     )
 

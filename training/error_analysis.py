@@ -1,7 +1,7 @@
 """What a bundle gets right and wrong on labelled texts, and where two bundles differ. Computes; prints nothing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -12,8 +12,8 @@ from app.bundle import Bundle, Manifest
 from app.engines.open import open_engine
 from app.errors import DataError
 from app.text import split_words
-from training.encoding import encode, score_texts
-from training.evaluate import Evaluation, Scores, confusion, evaluate, find_sure, per_label, wilson
+from training.answers import Answers, answer
+from training.evaluate import Evaluation, Slice, confusion, measure_labels, measure_slices
 from training.samples import Sample
 
 WORDS: Final[dict[str, float]] = {
@@ -26,61 +26,48 @@ WORDS: Final[dict[str, float]] = {
     "201-500": 201,
     "more": 501,
 }
-KNOWN: Final[dict[str, float]] = {"under 50 %": 0.0, "50-80 %": 0.5, "80-95 %": 0.8, "95-100 %": 0.95}
-"""Slices of the texts by number of words and by share of known words: a name and where each begins."""
+"""Slices of the texts by number of words: a name and where each begins."""
 
+MISTAKES: Final = 10
 SHOWN_CHARS: Final = 100
 
 Change = Literal["right->wrong", "wrong->right", "wrong->wrong"]
 
 
 @dataclass(frozen=True)
-class Slice:
-    """Texts of a kind, one at least."""
+class Mistake:
+    """A text that is answered wrong; `text` is its beginning."""
 
-    name: str
-    texts: int
-    accuracy: float
-    accuracy_low: float
-    accuracy_high: float
-    answered: float
+    line: int
+    right: str
+    answer: str
+    confidence: float
+    text: str
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """What one bundle's calibrated `scores` (texts, labels), in the order of `labels`, say of a sample.
+    """What one bundle's `answers`, their scores in the order of `labels`, say of a sample.
 
     `confusion`: rows are the right label, columns the answer.
-    `by_words` counts all words of a text, `by_known` goes by the share known of those that the bundle reads.
+    `by_words` counts all words of a text, `by_known_words` goes by the share known of those that the bundle reads.
     """
 
     name: str
     manifest: Manifest
     labels: list[str]
-    scores: Scores
+    answers: Answers
     figures: Evaluation
     confusion: list[list[int]]
-    by_words: list[Slice]
-    by_known: list[Slice]
-
-    @property
-    def answers(self) -> NDArray[np.int64]:
-        answers: NDArray[np.int64] = self.scores.argmax(axis=1)
-        return answers
+    by_words: dict[str, Slice]
+    by_known_words: dict[str, Slice]
+    mistakes: list[Mistake]
+    """The most confident ones."""
 
     def per_label(self) -> dict[str, dict[str, float]]:
-        """Precision, recall and support of the labels that occur or are answered."""
-        table = np.array(self.confusion)
-        seen = table.sum(axis=0) + table.sum(axis=1)
-        found = per_label(self.confusion, self.labels)
-        return {name: found[name] for name, texts in zip(self.labels, seen, strict=True) if texts}
-
-    def confused(self) -> list[tuple[int, str, str]]:
-        """(texts, the right label, the answer), the most frequent first."""
-        wrong = np.array(self.confusion)
-        np.fill_diagonal(wrong, 0)
-        pairs = [(int(wrong[i, j]), self.labels[i], self.labels[j]) for i, j in np.argwhere(wrong)]
-        return sorted(pairs, key=lambda pair: -pair[0])
+        """See `measure_labels`; only the labels that occur or are answered."""
+        found = measure_labels(self.confusion, self.labels)
+        return {name: row for name, row in found.items() if row["support"] or row["answers"]}
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -91,8 +78,9 @@ class Analysis:
             **self.figures.to_json(),
             "per_label": self.per_label(),
             "confusion": {"labels": self.labels, "counts": self.confusion},
-            "by_words": [_round(part) for part in self.by_words],
-            "by_known_words": [_round(part) for part in self.by_known],
+            "by_words": {name: part.to_json() for name, part in self.by_words.items()},
+            "by_known_words": {name: part.to_json() for name, part in self.by_known_words.items()},
+            "mistakes": [_round(mistake) for mistake in self.mistakes],
         }
 
 
@@ -150,7 +138,7 @@ def analyse(bundles: Mapping[str, Bundle], sample: Sample) -> list[Analysis]:
 
 def compare(before: Analysis, after: Analysis, sample: Sample) -> Comparison:
     """Both of `sample`."""
-    labels, first, second = sample.examples.labels, before.answers, after.answers
+    labels, first, second = sample.examples.labels, before.answers.guesses, after.answers.guesses
 
     def flip(i: int) -> Flip:
         return Flip(
@@ -158,9 +146,9 @@ def compare(before: Analysis, after: Analysis, sample: Sample) -> Comparison:
             change=_name_change(was_right=first[i] == labels[i], is_right=second[i] == labels[i]),
             right=sample.labels[labels[i]],
             before=sample.labels[first[i]],
-            before_confidence=float(before.scores[i, first[i]]),
+            before_confidence=float(before.answers.confidence[i]),
             after=sample.labels[second[i]],
-            after_confidence=float(after.scores[i, second[i]]),
+            after_confidence=float(after.answers.confidence[i]),
             text=_shorten(sample.examples.texts[i]),
         )
 
@@ -178,35 +166,29 @@ def _order(name: str, manifest: Manifest, labels: Sequence[str]) -> list[int]:
 def _analyse(name: str, bundle: Bundle, order: Sequence[int], sample: Sample, words: NDArray[np.int64]) -> Analysis:
     """`words` (texts,): how many each text has."""
     manifest = bundle.manifest
-    examples = encode(bundle.encoder(), sample.examples)
-    scores = score_texts(open_engine(bundle, "onnx"), manifest, examples)[:, order]
-    threshold = manifest.calibration.uncertain_below
-    sure = find_sure(scores, threshold, examples.doubtful)
-    right = scores.argmax(axis=1) == examples.labels
+    found = answer(open_engine(bundle, "onnx"), manifest, bundle.words, sample.examples)
+    answers = replace(found, scores=found.scores[:, order])
     return Analysis(
         name=name,
         manifest=manifest,
         labels=sample.labels,
-        scores=scores,
-        figures=evaluate(scores, examples.labels, threshold, examples.doubtful),
-        confusion=confusion(scores, examples.labels),
-        by_words=_slice(words, WORDS, right, sure),
-        by_known=_slice(examples.known, KNOWN, right, sure),
+        answers=answers,
+        figures=answers.evaluate(),
+        confusion=confusion(answers.scores, answers.labels),
+        by_words=measure_slices(words, WORDS, answers.right, answers.sure),
+        by_known_words=answers.by_known_words(),
+        mistakes=[_tell(place, answers, sample) for place in answers.find_mistakes(MISTAKES)],
     )
 
 
-def _slice(
-    values: NDArray[Any], starts: Mapping[str, float], right: NDArray[np.bool_], sure: NDArray[np.bool_]
-) -> list[Slice]:
-    """Those of the slices that hold texts; `starts`: name -> the least value, rising. All arrays (texts,)."""
-    which = np.searchsorted(list(starts.values()), values, side="right") - 1
-    slices = []
-    for place, name in enumerate(starts):
-        part = which == place
-        if count := int(part.sum()):
-            low, high = wilson(int(right[part].sum()), count)
-            slices.append(Slice(name, count, float(right[part].mean()), low, high, float(sure[part].mean())))
-    return slices
+def _tell(place: int, answers: Answers, sample: Sample) -> Mistake:
+    return Mistake(
+        line=sample.lines[place],
+        right=sample.labels[answers.labels[place]],
+        answer=sample.labels[answers.guesses[place]],
+        confidence=float(answers.confidence[place]),
+        text=_shorten(sample.examples.texts[place]),
+    )
 
 
 def _name_change(*, was_right: bool, is_right: bool) -> Change:
@@ -220,5 +202,5 @@ def _shorten(text: str) -> str:
     return line if len(line) <= SHOWN_CHARS else f"{line[:SHOWN_CHARS]}…"
 
 
-def _round(found: Slice | Flip) -> dict[str, Any]:
+def _round(found: Mistake | Flip) -> dict[str, Any]:
     return {key: round(value, 6) if isinstance(value, float) else value for key, value in asdict(found).items()}

@@ -1,8 +1,9 @@
 """An error analysis as lines for a person; two bundles stand side by side."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from training.error_analysis import Analysis, Change, Comparison, Flip, Slice
+from training.error_analysis import Analysis, Change, Comparison, Flip
+from training.evaluate import Slice, find_confusions
 from training.samples import Sample
 
 MOST_CONFUSED = 10
@@ -23,9 +24,10 @@ def format_analyses(sample: Sample, found: Sequence[Analysis], words: int | None
     yield from _table("", names, [_figures(one) for one in found])
     yield from _table("label: precision, recall (texts)", names, [_labels(one) for one in found])
     yield from _table("words: accuracy, answered (texts)", names, [_slices(one.by_words) for one in found])
-    yield from _table("known words: accuracy, answered (texts)", names, [_slices(one.by_known) for one in found])
+    yield from _table("known words: accuracy, answered (texts)", names, [_slices(one.by_known_words) for one in found])
     for one in found:
         yield from _confused(one)
+        yield from _mistakes(one, sample.unit)
 
 
 def format_comparison(comparison: Comparison, names: Sequence[str], unit: str) -> Iterator[str]:
@@ -61,7 +63,7 @@ def _figures(one: Analysis) -> dict[str, str]:
     found = one.figures
     return {
         "accuracy": _interval(found.accuracy, found.accuracy_low, found.accuracy_high),
-        "macro-F1": f"{found.macro_f1:.4f}",
+        "macro-F1": _interval(found.macro_f1, found.macro_f1_low, found.macro_f1_high),
         "log loss": f"{found.loss:.4f}",
         "calibration error": f"{found.calibration_error:.4f}",
         "answered": f"{found.answered:.4f}",
@@ -74,11 +76,11 @@ def _labels(one: Analysis) -> dict[str, str]:
     return {name: f"{row['precision']:.3f}  {row['recall']:.3f}  ({row['support']:,.0f})" for name, row in ordered}
 
 
-def _slices(slices: Sequence[Slice]) -> dict[str, str]:
+def _slices(slices: Mapping[str, Slice]) -> dict[str, str]:
     return {
-        part.name: f"{_interval(part.accuracy, part.accuracy_low, part.accuracy_high)}  {part.answered:.3f}  "
+        name: f"{_interval(part.accuracy, part.accuracy_low, part.accuracy_high)}  {part.answered:.3f}  "
         f"({part.texts:,})"
-        for part in slices
+        for name, part in slices.items()
     }
 
 
@@ -87,11 +89,19 @@ def _interval(value: float, low: float, high: float) -> str:
 
 
 def _confused(one: Analysis) -> Iterator[str]:
-    pairs = one.confused()
+    pairs = find_confusions(one.confusion, MOST_CONFUSED)
     if pairs:
         yield f"\n{one.name}, most confused: right label -> answer (texts)"
-    for texts, right, answer in pairs[:MOST_CONFUSED]:
-        yield f"  {right} -> {answer} ({texts:,})"
+    for right, answer, texts in pairs:
+        yield f"  {one.labels[right]} -> {one.labels[answer]} ({texts:,})"
+
+
+def _mistakes(one: Analysis, unit: str) -> Iterator[str]:
+    if one.mistakes:
+        yield f"\n{one.name}, most confident mistakes: right label -> answer"
+    for mistake in one.mistakes:
+        yield f"  {unit} {mistake.line}: {mistake.right} -> {mistake.answer} {mistake.confidence:.2f}"
+        yield f"    {_printable(mistake.text)}"
 
 
 def _flip(flip: Flip, unit: str) -> Iterator[str]:
@@ -99,4 +109,8 @@ def _flip(flip: Flip, unit: str) -> Iterator[str]:
         f"  {unit} {flip.line}: {flip.right}; {flip.before} {flip.before_confidence:.2f} -> "
         f"{flip.after} {flip.after_confidence:.2f}"
     )
-    yield f"    {''.join(sign if sign.isprintable() else '?' for sign in flip.text)}"
+    yield f"    {_printable(flip.text)}"
+
+
+def _printable(text: str) -> str:
+    return "".join(sign if sign.isprintable() else "?" for sign in text)

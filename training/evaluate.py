@@ -1,5 +1,6 @@
-"""How good the scores are: accuracy, macro-F1, log loss, calibration, and what stays unanswered."""
+"""How good the scores are: accuracy, macro-F1, log loss, calibration, what stays unanswered, where they fail."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import sqrt
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from sklearn.metrics import confusion_matrix, f1_score
+from sklearn.metrics import confusion_matrix
 
 from training.datasets.dataset import Labels
 
@@ -15,44 +16,93 @@ Scores = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """Of calibrated scores (texts, labels) against the right labels. All are fractions but `loss` (nats)."""
+class Slice:
+    """Some texts, one at least: how many answers are right, how many are not `uncertain`, and how many of these right.
+
+    All are fractions but `texts`.
+    """
 
     texts: int
     accuracy: float
     accuracy_low: float
     accuracy_high: float
     """Wilson's 95% interval."""
-    macro_f1: float
-    """Over the labels that occur or are answered: a file need not hold every label."""
-    loss: float
-    calibration_error: float
     answered: float
-    """Share of texts that are not `uncertain`."""
     answered_accuracy: float
+    """1 where nothing was answered."""
 
     def to_json(self) -> dict[str, float]:
         return {key: round(value, 6) for key, value in asdict(self).items()}
 
 
+@dataclass(frozen=True)
+class Evaluation(Slice):
+    """All that is measured of texts; `loss` is in nats."""
+
+    macro_f1: float
+    """Over the labels that occur or are answered: a file need not hold every label."""
+    macro_f1_low: float
+    macro_f1_high: float
+    """See `macro_f1_interval`."""
+    loss: float
+    calibration_error: float
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Answers of about the same confidence (its mean), and how many of them are right; Wilson's 95% interval."""
+
+    texts: int
+    confidence: float
+    accuracy: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class RiskCoverage:
+    """Answers taken the most confident first, those of one confidence together.
+
+    An entry a confidence: how many answers are at least so sure (`answered`), and how many of these are `right`.
+    """
+
+    confidence: NDArray[np.float64]
+    answered: NDArray[np.int64]
+    right: NDArray[np.int64]
+
+    @property
+    def coverage(self) -> NDArray[np.float64]:
+        coverage: NDArray[np.float64] = self.answered / self.answered[-1]
+        return coverage
+
+    @property
+    def accuracy(self) -> NDArray[np.float64]:
+        accuracy: NDArray[np.float64] = self.right / self.answered
+        return accuracy
+
+    def reach(self, accuracy: float) -> int | None:
+        """The last entry, and so the widest coverage, at which at least so many of the answers are right."""
+        enough = np.flatnonzero(self.accuracy >= accuracy)
+        return int(enough[-1]) if len(enough) else None
+
+    def coverage_at(self, accuracy: float) -> float:
+        place = self.reach(accuracy)
+        return 0.0 if place is None else float(self.coverage[place])
+
+
 def evaluate(
     scores: Scores, labels: Labels, uncertain_below: float, doubtful: NDArray[np.bool_] | None = None
 ) -> Evaluation:
-    """`uncertain_below` and `doubtful`: see `find_sure`."""
-    guesses, confidence = scores.argmax(axis=1), scores.max(axis=1)
-    right = guesses == labels
-    sure = find_sure(scores, uncertain_below, doubtful)
-    low, high = wilson(int(right.sum()), len(right))
+    """Of calibrated scores (texts, labels) against the right labels. `uncertain_below`, `doubtful`: see `find_sure`."""
+    right, counts = scores.argmax(axis=1) == labels, confusion(scores, labels)
+    low, high = macro_f1_interval(counts)
     return Evaluation(
-        texts=len(labels),
-        accuracy=float(right.mean()),
-        accuracy_low=low,
-        accuracy_high=high,
-        macro_f1=float(f1_score(labels, guesses, average="macro", zero_division=0)),
+        **asdict(measure_slice(right, find_sure(scores, uncertain_below, doubtful))),
+        macro_f1=macro_f1(counts),
+        macro_f1_low=low,
+        macro_f1_high=high,
         loss=log_loss(scores, labels),
-        calibration_error=calibration_error(confidence, right),
-        answered=float(sure.mean()),
-        answered_accuracy=float(right[sure].mean()) if sure.any() else 1.0,
+        calibration_error=calibration_error(scores.max(axis=1), right),
     )
 
 
@@ -68,13 +118,44 @@ def log_loss(scores: Scores, labels: Labels) -> float:
 
 def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_], bins: int = 15) -> float:
     """Expected calibration error over bins of equal mass: mean gap between confidence and accuracy."""
-    order = np.argsort(confidence, kind="stable")
-    gaps = [
-        abs(confidence[part].mean() - right[part].mean()) * len(part)
-        for part in np.array_split(order, bins)
-        if len(part)
+    gaps = [abs(part.confidence - part.accuracy) * part.texts for part in reliability(confidence, right, bins)]
+    return sum(gaps) / len(confidence)
+
+
+def reliability(confidence: NDArray[np.float64], right: NDArray[np.bool_], bins: int = 15) -> list[Bin]:
+    """Bins of equal mass, the least confident first; fewer where there are fewer answers than bins."""
+    parts = [part for part in np.array_split(np.argsort(confidence, kind="stable"), bins) if len(part)]
+    return [
+        Bin(
+            len(part),
+            float(confidence[part].mean()),
+            float(right[part].mean()),
+            *wilson(int(right[part].sum()), len(part)),
+        )
+        for part in parts
     ]
-    return float(sum(gaps) / len(confidence))
+
+
+def risk_coverage(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> RiskCoverage:
+    order = np.argsort(-confidence, kind="stable")
+    last_of_ties = np.flatnonzero(np.append(np.diff(confidence[order]) != 0, True))
+    return RiskCoverage(confidence[order][last_of_ties], last_of_ties + 1, right[order].cumsum()[last_of_ties])
+
+
+def measure_slice(right: NDArray[np.bool_], sure: NDArray[np.bool_]) -> Slice:
+    """Both (texts,)."""
+    low, high = wilson(int(right.sum()), len(right))
+    answered_accuracy = float(right[sure].mean()) if sure.any() else 1.0
+    return Slice(len(right), float(right.mean()), low, high, float(sure.mean()), answered_accuracy)
+
+
+def measure_slices(
+    values: NDArray[Any], starts: Mapping[str, float], right: NDArray[np.bool_], sure: NDArray[np.bool_]
+) -> dict[str, Slice]:
+    """Those that hold texts, by name. `starts`: name -> the least of `values`, rising. All arrays (texts,)."""
+    which = np.searchsorted(list(starts.values()), values, side="right") - 1
+    parts = {name: which == place for place, name in enumerate(starts)}
+    return {name: measure_slice(right[part], sure[part]) for name, part in parts.items() if part.any()}
 
 
 def wilson(hits: int, count: int, z: float = 1.96) -> tuple[float, float]:
@@ -82,7 +163,38 @@ def wilson(hits: int, count: int, z: float = 1.96) -> tuple[float, float]:
     share, spread = hits / count, z * z / count
     centre = (share + spread / 2) / (1 + spread)
     reach = z * sqrt(share * (1 - share) / count + spread / (4 * count)) / (1 + spread)
-    return centre - reach, centre + reach
+    return max(0.0, centre - reach), min(1.0, centre + reach)
+
+
+def macro_f1(counts: list[list[int]]) -> float:
+    """The mean F1 of the labels that occur or are answered; `counts` as `confusion` gives them."""
+    table = np.array(counts)
+    return float(_mean_f1(table.diagonal(), table.sum(axis=1), table.sum(axis=0)))
+
+
+def _mean_f1(hits: NDArray[Any], support: NDArray[Any], answers: NDArray[Any]) -> NDArray[np.float64]:
+    """All (..., labels); gives (...)."""
+    either = support + answers
+    mean: NDArray[np.float64] = (2 * hits / np.maximum(1, either)).sum(axis=-1) / (either > 0).sum(axis=-1)
+    return mean
+
+
+def macro_f1_interval(counts: list[list[int]], draws: int = 1_000) -> tuple[float, float]:
+    """The middle 95% of macro-F1 over bootstrap samples of a confusion matrix, always the same samples.
+
+    Texts are drawn within their right label: otherwise samples that miss a rare label would pull the interval down.
+    """
+    table, generator = np.array(counts), np.random.default_rng(0)
+    support = table.sum(axis=1)
+    hits, answers = np.zeros((2, draws, len(table)))
+    for label, row in enumerate(table):
+        if support[label]:
+            places = np.flatnonzero(row)
+            drawn = generator.multinomial(support[label], row[places] / support[label], draws)
+            answers[:, places] += drawn
+            hits[:, label] = drawn[:, places == label].sum(axis=1)
+    low, high = np.quantile(_mean_f1(hits, support, answers), [0.025, 0.975])
+    return float(low), float(high)
 
 
 def fit_temperature(scores: Scores, labels: Labels) -> float:
@@ -100,13 +212,9 @@ def fit_temperature(scores: Scores, labels: Labels) -> float:
 
 def fit_threshold(scores: Scores, labels: Labels, target: float) -> float:
     """The least confidence at and above which held-out answers are right with at least the share `target`."""
-    confidence = scores.max(axis=1)
-    order = np.argsort(-confidence, kind="stable")
-    right = (scores.argmax(axis=1) == labels)[order]
-    accuracy = right.cumsum() / np.arange(1, len(right) + 1)
-    last_of_ties = np.append(np.diff(confidence[order]) != 0, True)
-    enough = np.flatnonzero((accuracy >= target) & last_of_ties)
-    return float(confidence[order][enough[-1]]) if len(enough) else 1.0
+    curve = risk_coverage(scores.max(axis=1), scores.argmax(axis=1) == labels)
+    place = curve.reach(target)
+    return 1.0 if place is None else float(curve.confidence[place])
 
 
 def confusion(scores: Scores, labels: Labels) -> list[list[int]]:
@@ -115,15 +223,29 @@ def confusion(scores: Scores, labels: Labels) -> list[list[int]]:
     return [[int(count) for count in row] for row in counts]
 
 
-def per_label(counts: list[list[int]], names: list[str]) -> dict[str, dict[str, float]]:
-    """Precision, recall and support of each label; `counts` as `confusion` gives them."""
+def measure_labels(counts: list[list[int]], names: Sequence[str]) -> dict[str, dict[str, float]]:
+    """By label: how often it was right and answered, precision, recall (Wilson's 95% interval) and F1.
+
+    A share of nothing is 0; of a label without texts, the recall may be anything.
+    """
     table = np.array(counts)
-    hits, support, answers = table.diagonal(), table.sum(axis=1), table.sum(axis=0)
-    return {
-        name: {
-            "support": int(support[i]),
-            "precision": round(float(hits[i] / max(1, answers[i])), 4),
-            "recall": round(float(hits[i] / max(1, support[i])), 4),
-        }
-        for i, name in enumerate(names)
-    }
+    columns = names, table.diagonal(), table.sum(axis=1), table.sum(axis=0)
+    found = {}
+    for name, hits, support, answers in zip(*columns, strict=True):
+        low, high = wilson(int(hits), int(support)) if support else (0.0, 1.0)
+        figures = {
+            "precision": hits / max(1, answers), "recall": hits / max(1, support), "recall_low": low,
+            "recall_high": high, "f1": 2 * hits / max(1, support + answers),
+        }  # fmt: skip
+        rounded = {key: round(float(figure), 4) for key, figure in figures.items()}
+        found[name] = {"support": int(support), "answers": int(answers), **rounded}
+    return found
+
+
+def find_confusions(counts: list[list[int]], most: int) -> list[tuple[int, int, int]]:
+    """(right label, answer, times) of the most frequent confusions, the most frequent first."""
+    wrong = np.array(counts)
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:most]
+    pairs = np.stack(np.unravel_index(order, wrong.shape), axis=1)
+    return [(int(row), int(column), int(wrong[row, column])) for row, column in pairs if wrong[row, column]]

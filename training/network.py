@@ -68,20 +68,32 @@ def to_json(network: Sequence[Layer]) -> list[dict[str, Any]]:
     return [{"layer": type(layer).__name__, **asdict(layer)} for layer in network]
 
 
-def describe(network: Sequence[Layer]) -> str:
-    """The layers that learn, in a few words: 'embedding 64, LSTM 64, LSTM 64'."""
+def describe(network: Sequence[Layer], *, everything: bool = False) -> str:
+    """The layers that learn, in a few words: 'embedding 64, LSTM 64, LSTM 64'; with `everything` the others too."""
     words = {"simple_rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
     parts = []
     for layer in network:
         if isinstance(layer, Embedding):
             parts.append(f"embedding {layer.size}")
         elif isinstance(layer, Recurrent):
-            parts.append(f"{words[layer.kind]} {layer.units}")
+            parts.append(f"{words[layer.kind]} {layer.units}{_describe_dropout(layer) if everything else ''}")
         elif isinstance(layer, Convolution):
             parts.append(f"convolution {layer.filters} x {layer.width}")
         elif isinstance(layer, Summary):
             parts.append("maximum and mean over time")
+        elif everything and isinstance(layer, Dropout):
+            parts.append(f"dropout {layer.rate:g}")
+        elif everything and isinstance(layer, SpatialDropout):
+            parts.append(f"dropout {layer.rate:g} of whole channels")
+        elif everything and isinstance(layer, MaxPooling):
+            parts.append(f"maximum of each {layer.width} steps")
     return ", ".join(parts)
+
+
+def _describe_dropout(layer: Recurrent) -> str:
+    rates = {"of what it reads": layer.dropout, "of what it remembers": layer.recurrent_dropout}
+    drops = [f"{rate:g} {what}" for what, rate in rates.items() if rate]
+    return f" (dropout {' and '.join(drops)})" if drops else ""
 
 
 def count_parameters(network: Sequence[Layer], num_words: int, labels: int) -> list[tuple[str, int]]:

@@ -1,4 +1,4 @@
-"""The pictures in a bundle: learning curves and the confusion matrix."""
+"""The pictures in a bundle and in a report: learning curves, confusion, calibration, coverage, networks."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from training.anatomy import Anatomy
+from training.answers import Answers
+from training.evaluate import Bin, calibration_error, reliability, risk_coverage, wilson
 from training.models import LayerShape
 from training.run import Epoch
 
@@ -19,7 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-TRAINING, HELD_OUT = "#8a8f98", "#0b6bcb"
+TRAINING, HELD_OUT, TEST = "#8a8f98", "#0b6bcb", "#c2410c"
 
 
 def draw_curves(history: Sequence[Epoch], published: int, path: Path) -> None:
@@ -60,6 +62,62 @@ def draw_confusion(counts: Sequence[Sequence[int]], names: Sequence[str], path: 
         ylabel="right label",
         title=f"{table.sum():,} test texts, {table.trace() / table.sum():.1%} right",
     )
+    _save(figure, path)
+
+
+def draw_reliability(parts: Mapping[str, Answers], path: Path) -> None:
+    """A column a part: confidence against accuracy in bins of equal mass (Wilson's 95% interval), confidences below.
+
+    Half of the bins often stand in one corner: they are drawn once more, larger.
+    """
+    figure, grid = plt.subplots(
+        3, len(parts), figsize=(6.2, 6), height_ratios=(3, 2.4, 1), layout="constrained", sharey="row"
+    )
+    least = min(float(answers.confidence.min()) for answers in parts.values())
+    for (name, answers), color, (upper, middle, lower) in zip(parts.items(), (HELD_OUT, TEST), grid.T, strict=True):
+        count = len(answers.labels)
+        bins = reliability(answers.confidence, answers.right)
+        _draw_bins(upper, bins, color)
+        error = calibration_error(answers.confidence, answers.right)
+        upper.set(xlim=(least, 1.01), title=f"{name}: {count:,} texts, ECE {error:.3f}")
+        _draw_bins(middle, bins[len(bins) // 2 :], color)
+        middle.set_title("the more confident half, larger", fontsize=9)
+        lower.hist(answers.confidence, np.linspace(least, 1.0, 41), color=color, weights=np.full(count, 1 / count))
+        lower.set(xlim=(least, 1.01), xlabel="confidence")
+        lower.grid(alpha=0.25)
+    for axes, name in zip(grid[:, 0], ("accuracy (95% interval)", "accuracy", "share of texts"), strict=True):
+        axes.set(ylabel=name)
+    _save(figure, path)
+
+
+def _draw_bins(axes: Axes, bins: Sequence[Bin], color: str) -> None:
+    confidence, accuracy = [part.confidence for part in bins], [part.accuracy for part in bins]
+    below, above = ([abs(getattr(part, end) - part.accuracy) for part in bins] for end in ("low", "high"))
+    axes.errorbar(confidence, accuracy, (below, above), fmt="o", color=color, markersize=3.5, linewidth=1.1)
+    axes.axline((1, 1), slope=1, color="black", linewidth=0.8, linestyle=":")
+    axes.grid(alpha=0.25)
+
+
+def draw_risk_coverage(parts: Mapping[str, Answers], threshold: float, target: float, path: Path) -> None:
+    """Accuracy over the share answered, the most confident first, from 30 answers on; Wilson's 95% interval shaded."""
+    figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
+    least = target
+    for (name, answers), color in zip(parts.items(), (HELD_OUT, TEST), strict=True):
+        curve = risk_coverage(answers.confidence, answers.right)
+        start = min(int(np.searchsorted(curve.answered, 30)), len(curve.answered) - 1)
+        shown = np.unique(np.linspace(start, len(curve.answered) - 1, 150).astype(int))
+        intervals = [wilson(int(curve.right[place]), int(curve.answered[place])) for place in shown]
+        axes.fill_between(curve.coverage[shown], *np.array(intervals).T, color=color, alpha=0.12, linewidth=0)
+        axes.plot(curve.coverage[shown], curve.accuracy[shown], color=color, linewidth=1.3, label=name)
+        sure = answers.confidence >= threshold
+        if sure.any():
+            axes.plot(sure.mean(), answers.right[sure].mean(), "o", color=color, markersize=7, markeredgecolor="white")
+        least = min(least, intervals[-1][0])
+    axes.plot([], [], "o", color=TRAINING, label=f"the threshold: confidence {threshold:.3f} or more")
+    axes.axhline(target, color="black", linewidth=0.8, linestyle=":", label=f"stated target: {target:.0%} right")
+    axes.set(xlabel="share answered", xlim=(0, 1.01), ylabel="share of these that is right", ylim=(least - 0.01, 1.005))
+    axes.grid(alpha=0.25)
+    axes.legend(frameon=False, fontsize=9, loc="lower left")
     _save(figure, path)
 
 

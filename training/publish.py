@@ -10,7 +10,6 @@ import zipfile
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -33,11 +32,11 @@ from app.engines.base import Engine
 from app.engines.onnx import OnnxEngine
 from app.engines.open import open_engine
 from app.errors import SentopicError
-from app.text import TextEncoder, Windows
-from training import card, network, plots, recipes
+from app.text import TextEncoder
+from training import card, figures, plots, recipes
 from training.datasets import Dataset, Examples
 from training.encoding import EncodedExamples, encode, score_texts
-from training.evaluate import Evaluation, confusion, evaluate, fit_temperature, fit_threshold, per_label
+from training.evaluate import fit_temperature, fit_threshold
 from training.recipes import Recipe
 from training.run import Trained
 
@@ -86,22 +85,19 @@ def _write(
     draft = _draft(trained, recipe, dataset, parts, staging)
     judge = engine if trained is chosen else _compile_aside(chosen.model, recipe, dataset)
     calibrated = draft.model_copy(update={"calibration": _calibrate(draft, judge, held_out, recipe)})
-    checked = evaluate(
-        score_texts(judge, calibrated, held_out),
-        held_out.labels,
-        calibrated.calibration.uncertain_below,
-        held_out.doubtful,
-    )
-    tested, details = _test(calibrated, engine, dataset, recipe)
-    measured = calibrated.model_copy(update={"metrics": _headline(checked, tested, recipe)})
+    found = figures.measure(calibrated, judge, engine, dataset, parts[1])
+    measured = calibrated.model_copy(update={"metrics": found.headline(recipe.windows)})
 
-    report = {"held_out": checked.to_json(), "test": {k: v.to_json() for k, v in tested.items()}, **details}
-    report["history"] = [asdict(epoch) for epoch in chosen.history]
+    report = {**found.to_json(), "history": [asdict(epoch) for epoch in chosen.history]}
     (staging / "metrics.json").write_text(json.dumps(report, indent=1) + "\n")
     plots.draw_curves(chosen.history, chosen.epoch, staging / "learning_curves.png")
-    plots.draw_confusion(details["confusion"], list(dataset.labels), staging / "confusion.png")
-    text = card.write(measured, network.describe(recipe.network), tested, details["per_label"], dataset)
-    (staging / "CARD.md").write_text(text, encoding="utf-8")
+    plots.draw_confusion(found.confusion, list(dataset.labels), staging / "confusion.png")
+    both = {"held out": found.held_out, "test": found.test}
+    plots.draw_reliability(both, staging / "reliability.png")
+    plots.draw_risk_coverage(
+        both, measured.calibration.uncertain_below, recipe.answer_accuracy, staging / "risk_coverage.png"
+    )
+    (staging / "CARD.md").write_text(card.write(measured, recipe, found, dataset), encoding="utf-8")
     _seal(measured, engine, encoder, staging)
 
 
@@ -189,34 +185,6 @@ def _calibrate(draft: Manifest, engine: Engine, held_out: EncodedExamples, recip
     warm = draft.model_copy(update={"calibration": Calibration(temperature=temperature, uncertain_below=0)})
     threshold = fit_threshold(score_texts(engine, warm, held_out), held_out.labels, recipe.answer_accuracy)
     return Calibration(temperature=temperature, uncertain_below=threshold)
-
-
-def _test(
-    manifest: Manifest, engine: Engine, dataset: Dataset, recipe: Recipe
-) -> tuple[dict[Windows, Evaluation], dict[str, Any]]:
-    """The test under each way of reading a text, and the details under the bundle's own."""
-    results: dict[Windows, Evaluation] = {}
-    details: dict[str, Any] = {}
-    readings: tuple[Windows, ...] = ("first", "last", "cover")
-    for windows in readings:
-        encoder = TextEncoder(dataset.words, recipe.num_words, recipe.maxlen, windows)
-        examples = encode(encoder, dataset.test)
-        scores = score_texts(engine, manifest, examples)
-        threshold = manifest.calibration.uncertain_below
-        results[windows] = evaluate(scores, examples.labels, threshold, examples.doubtful)
-        if windows == recipe.windows:
-            counts = confusion(scores, examples.labels)
-            details = {"confusion": counts, "per_label": per_label(counts, list(dataset.labels))}
-    return results, details
-
-
-def _headline(checked: Evaluation, tested: dict[Windows, Evaluation], recipe: Recipe) -> dict[str, float]:
-    own = tested[recipe.windows].to_json()
-    return {
-        "held_out_accuracy": checked.to_json()["accuracy"],
-        **{f"test_accuracy_{windows}": result.to_json()["accuracy"] for windows, result in tested.items()},
-        **{f"test_{key}": own[key] for key in own if key != "texts"},
-    }
 
 
 def _labels(dataset: Dataset, training: Examples) -> list[Label]:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Final, Literal
 
@@ -10,7 +10,6 @@ import numpy as np
 
 from app.bundle import Label
 from app.errors import DataError
-from app.text import split_words
 from training.datasets import Dataset, Examples
 from training.datasets.table import Row
 
@@ -29,11 +28,6 @@ class Sample:
     examples: Examples
     lines: Sequence[int]
     unit: Literal["line", "text"]
-
-    def first_words(self, count: int) -> "Sample":
-        """Each text as if no more than its first `count` words had been written."""
-        texts = [" ".join(split_words(text)[:count]) for text in self.examples.texts]
-        return replace(self, examples=Examples(texts, self.examples.labels))
 
 
 def from_dataset(dataset: Dataset, labels: Sequence[Label]) -> Sample:

@@ -255,3 +255,68 @@ def interrupted_run(tiny: type[Tiny], tmp_path_factory: pytest.TempPathFactory) 
     with pytest.raises(KeyboardInterrupt):
         fit(tiny_recipe(), tiny_dataset(2), out, say=interrupt_after(1))
     return out
+
+
+# A model that can be worked out by hand
+
+
+class MoodEngine:
+    """The share of `liked` (an id) among the ids of good (5) and bad (4), kept away from 0 and 1."""
+
+    name = "mood"
+
+    def __init__(self, liked: int = 5) -> None:
+        self.liked = liked
+
+    def predict(self, ids: Any) -> Any:
+        good, bad = (ids == self.liked).sum(axis=1) + 1, (ids == 9 - self.liked).sum(axis=1) + 1
+        share = good / (good + bad)
+        return np.stack([1 - share, share], axis=1).astype(np.float32)
+
+
+class Mood:
+    """Texts of good and bad; `rare` is in the index, and no model has an id for it."""
+
+    words = ("bad", "good", "rare")
+    engine = MoodEngine
+
+    @staticmethod
+    def manifest(**changes: Any) -> Any:
+        from app.bundle import Calibration, Golden, Label, Manifest, Seal, TextSpec
+
+        seal = Seal(sha256="0" * 64, size=1)
+        given = {
+            "task": "mood",
+            "model": "m",
+            "labels": [
+                Label(name="sad", display_name="Sad", share=0.7),
+                Label(name="glad", display_name="Glad", share=0.3),
+            ],
+            "text": TextSpec(num_words=6, maxlen=4, windows="cover"),
+            "recipe": {},
+            "data": {"held_out": 8},
+            "metrics": {},
+            "parameters": 1,
+            "calibration": Calibration(temperature=1, uncertain_below=0.7),
+            "versions": {},
+            "files": {"model.keras": seal, "words.txt": seal},
+            "golden": [Golden(text="x", scores=[0.5, 0.5])] * 3,
+        }
+        return Manifest(**{**given, **changes})
+
+    @classmethod
+    def examples(cls, texts: Sequence[str], labels: Sequence[int]) -> Any:
+        from training.datasets import Examples
+
+        return Examples(texts, np.array(labels, np.int64))
+
+    @classmethod
+    def dataset(cls, train: Any, test: Any, **more: Any) -> Any:
+        from training.datasets import Dataset
+
+        return Dataset("moods", "mood", {"sad": "Sad", "glad": "Glad"}, cls.words, train, test, (), **more)
+
+
+@pytest.fixture(scope="session")
+def mood() -> type[Mood]:
+    return Mood

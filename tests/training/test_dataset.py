@@ -1,13 +1,15 @@
 """The shape that every data set has, and what is held out of it."""
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.model_selection import train_test_split
 
 from app.errors import DataError
-from training.datasets import Dataset, Examples, hold_out
+from app.text import split_words
+from training.datasets import Dataset, Examples, hold_out, imdb, reuters
 from training.datasets.dataset import check, shuffled
 
 
@@ -111,3 +113,19 @@ def test_texts_and_labels_of_different_number_are_refused() -> None:
 def test_parts_that_cannot_be_trained_on_are_refused(train: Examples, test: Examples, reason: str) -> None:
     with pytest.raises(DataError, match=reason):
         check(dataset(train, test))
+
+
+def test_first_words_are_those_of_the_text_contract() -> None:
+    cut = Examples([" It's GREAT,really\ngreat!", "short"], np.array([0, 2])).first_words(2)
+    assert cut.texts == ["it's great", "short"]
+    assert cut.labels.tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("shipped", [imdb, reuters])
+def test_probes_are_short_new_and_labelled_as_the_data_is(shipped: Any) -> None:
+    texts = [probe.text for probe in shipped.PROBES]
+    assert len({*texts, *shipped.EXAMPLES}) == len(texts) + len(shipped.EXAMPLES)
+    assert max(len(split_words(text)) for text in texts) < 25
+    assert {probe.label for probe in shipped.PROBES} - {None} <= shipped.LABELS.keys()
+    kinds = {probe.tries for probe in shipped.PROBES}
+    assert {"a product", "a recipe", "a tweet", "another language", "no word at all"} <= kinds

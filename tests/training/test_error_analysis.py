@@ -12,10 +12,11 @@ from app.bundle import read_bundle
 from app.errors import DataError
 from app.settings import SHIPPED
 from training import samples
+from training.answers import Answers
 from training.datasets import Examples
 from training.datasets.table import Row
-from training.error_analysis import KNOWN, WORDS, Analysis, Comparison, Flip, _slice, analyse, compare
-from training.evaluate import confusion, evaluate
+from training.error_analysis import WORDS, Analysis, Comparison, Flip, analyse, compare
+from training.evaluate import confusion, measure_slices
 from training.samples import Sample
 
 NAMES = ["a", "b", "c"]
@@ -30,22 +31,18 @@ def analysis(answers: list[int], right: list[int], confidence: float = 0.8) -> A
     """Answers of one confidence."""
     scores = np.full((len(answers), 3), (1 - confidence) / 2)
     scores[np.arange(len(answers)), answers] = confidence
-    labels = np.array(right)
     manifest: Any = None
-    figures, counts = evaluate(scores, labels, 0), confusion(scores, labels)
-    return Analysis("m", manifest, NAMES, scores, figures, counts, [], [])
+    found = Answers(scores, np.array(right), np.ones(len(right)), np.zeros(len(right), bool), 0)
+    return Analysis("m", manifest, NAMES, found, found.evaluate(), confusion(scores, found.labels), {}, {}, [])
 
 
 def test_only_labels_that_occur_or_are_answered_are_told() -> None:
     one = analysis([0, 0, 1], right=[0, 0, 0])
-    assert one.per_label() == {
-        "a": {"support": 3, "precision": 1, "recall": 0.6667},
-        "b": {"support": 0, "precision": 0, "recall": 0},
+    keys = ("support", "answers", "precision", "recall")
+    assert {name: [row[key] for key in keys] for name, row in one.per_label().items()} == {
+        "a": [3, 2, 1, 0.6667],
+        "b": [0, 1, 0, 0],
     }
-
-
-def test_confusions_come_by_their_number() -> None:
-    assert analysis([0, 1, 2, 2, 1], right=[0, 0, 0, 0, 2]).confused() == [(2, "a", "c"), (1, "a", "b"), (1, "c", "b")]
 
 
 def test_flips_say_who_was_right() -> None:
@@ -99,27 +96,16 @@ def test_p_value_of_no_flips_is_one_and_of_ten_to_nought_is_small() -> None:
 )  # fmt: skip
 def test_slice_of_words_holds_both_its_ends(words: int, name: str) -> None:
     yes = np.array([True])
-    assert [part.name for part in _slice(np.array([words]), WORDS, yes, yes)] == [name]
+    assert list(measure_slices(np.array([words]), WORDS, yes, yes)) == [name]
 
 
-@pytest.mark.parametrize(
-    ("share", "name"),
-    [(0, "under 50 %"), (0.4999, "under 50 %"), (1 / 2, "50-80 %"), (4 / 5, "80-95 %"), (19 / 20, "95-100 %"),
-     (1, "95-100 %")],
-)  # fmt: skip
-def test_slice_of_known_words_begins_with_its_lower_end(share: float, name: str) -> None:
-    yes = np.array([True])
-    assert [part.name for part in _slice(np.array([share]), KNOWN, yes, yes)] == [name]
-
-
-@given(st.lists(st.tuples(st.integers(0, 700), st.booleans(), st.booleans()), min_size=1))
-def test_slices_share_out_all_texts(texts: list[tuple[int, bool, bool]]) -> None:
-    words, right, sure = (np.array(column) for column in zip(*texts, strict=True))
-    parts = _slice(words, WORDS, right, sure)
-    assert sum(part.texts for part in parts) == len(texts)
-    assert sum(part.accuracy * part.texts for part in parts) == pytest.approx(right.sum())
-    assert sum(part.answered * part.texts for part in parts) == pytest.approx(sure.sum())
-    assert all(part.accuracy_low <= part.accuracy + 1e-9 <= part.accuracy_high + 2e-9 for part in parts)
+def test_mistakes_say_where_they_stand() -> None:
+    bundle = read_bundle(SHIPPED / "sentiment" / "gru")
+    rows = [Row(2, "I loved this film", "positive"), Row(5, "I loved this\nwonderful film", "negative")]
+    (found,) = analyse({"m": bundle}, samples.from_rows("x.csv", rows, bundle.manifest.labels))
+    (mistake,) = found.mistakes
+    assert (mistake.line, mistake.right, mistake.answer) == (5, "negative", "positive")
+    assert (mistake.text, mistake.confidence) == ("I loved this wonderful film", found.answers.scores[1].max())
 
 
 def test_long_text_is_shown_by_its_beginning() -> None:

@@ -4,14 +4,25 @@ from math import log
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score
 
 from training.evaluate import (
     calibration_error,
     confusion,
     evaluate,
+    find_confusions,
     fit_temperature,
     fit_threshold,
     log_loss,
+    macro_f1,
+    macro_f1_interval,
+    measure_labels,
+    measure_slice,
+    measure_slices,
+    reliability,
+    risk_coverage,
     wilson,
 )
 
@@ -39,6 +50,8 @@ def test_label_that_is_answered_and_never_right_counts_in_macro_f1() -> None:
 
 def test_doubtful_text_is_not_answered_however_sure() -> None:
     assert evaluate(SCORES, LABELS, 0.6, np.array([True, False, False, True])).answered == 0.5
+    result = evaluate(SCORES, LABELS, 0.6, np.array([False, True, False, False]))
+    assert (result.answered, result.answered_accuracy) == (0.5, 1)
 
 
 def test_nothing_answered_has_nothing_wrong() -> None:
@@ -120,3 +133,95 @@ def test_threshold_reaches_its_target_on_random_answers() -> None:
         labels = (generator.random(200) < confidence).astype(np.int64)
         result = evaluate(two(confidence), labels, fit_threshold(two(confidence), labels, 0.9))
         assert result.answered_accuracy >= 0.9
+
+
+def test_bins_hold_every_answer_the_least_confident_first() -> None:
+    confidence = np.array([0.9, 0.5, 0.6, 0.7, 0.8])
+    right = np.array([True, False, True, True, True])
+    first, second = reliability(confidence, right, bins=2)
+    assert (first.texts, first.confidence, first.accuracy) == (3, pytest.approx(0.6), pytest.approx(2 / 3))
+    assert (second.texts, second.confidence, second.accuracy) == (2, pytest.approx(0.85), 1)
+    assert (first.low, first.high) == wilson(2, 3)
+
+
+def test_answers_of_one_confidence_are_taken_together() -> None:
+    """The most confident first: one right; then three of 0.8, of which two are right; then one wrong."""
+    curve = risk_coverage(np.array([0.8, 0.9, 0.8, 0.6, 0.8]), np.array([True, True, False, False, True]))
+    assert curve.confidence.tolist() == [0.9, 0.8, 0.6]
+    assert curve.coverage.tolist() == [0.2, 0.8, 1]
+    assert curve.accuracy.tolist() == [1, 0.75, 0.6]
+    assert (curve.coverage_at(1), curve.coverage_at(0.75), curve.coverage_at(0.6)) == (0.2, 0.8, 1)
+
+
+def test_accuracy_that_nothing_reaches_covers_nothing() -> None:
+    assert risk_coverage(np.array([0.9, 0.8]), np.array([False, True])).coverage_at(0.9) == 0
+
+
+def test_slice_counts_what_is_right_and_what_is_answered() -> None:
+    found = measure_slice(np.array([True, True, False, True]), np.array([True, False, True, False]))
+    assert (found.texts, found.accuracy, found.answered, found.answered_accuracy) == (4, 0.75, 0.5, 0.5)
+    assert (found.accuracy_low, found.accuracy_high) == wilson(3, 4)
+    assert measure_slice(np.array([False]), np.array([False])).answered_accuracy == 1
+
+
+@given(st.lists(st.tuples(st.integers(0, 700), st.booleans(), st.booleans()), min_size=1))
+def test_slices_share_out_all_texts(texts: list[tuple[int, bool, bool]]) -> None:
+    words, right, sure = (np.array(column) for column in zip(*texts, strict=True))
+    parts = measure_slices(words, {"few": 0, "some": 1, "many": 100}, right, sure).values()
+    assert sum(part.texts for part in parts) == len(texts)
+    assert sum(part.accuracy * part.texts for part in parts) == pytest.approx(right.sum())
+    assert sum(part.answered * part.texts for part in parts) == pytest.approx(sure.sum())
+    assert all(part.accuracy_low <= part.accuracy + 1e-9 <= part.accuracy_high + 2e-9 for part in parts)
+
+
+def test_labels_have_precision_recall_and_f1() -> None:
+    found = measure_labels([[6, 2, 0], [1, 3, 0], [0, 0, 0]], ["a", "b", "c"])
+    first, second, third = (found[name] for name in "abc")
+    assert (first["support"], first["answers"]) == (8, 7)
+    assert (first["precision"], first["recall"]) == (round(6 / 7, 4), 0.75)
+    assert (first["recall_low"], first["recall_high"]) == pytest.approx(wilson(6, 8), abs=5e-5)
+    assert second["f1"] == round(2 * 3 / (4 + 5), 4)
+    assert (third["support"], third["recall"], third["recall_low"], third["recall_high"]) == (0, 0, 0, 1)
+
+
+def test_confusions_are_the_most_frequent_and_never_right_answers() -> None:
+    counts = [[90, 2, 0], [7, 50, 1], [0, 0, 3]]
+    assert find_confusions(counts, 2) == [(1, 0, 7), (0, 1, 2)]
+    assert find_confusions(counts, 9) == [(1, 0, 7), (0, 1, 2), (1, 2, 1)]
+    assert counts[0][0] == 90
+
+
+def test_interval_of_macro_f1_is_that_of_accuracy_where_two_labels_are_alike() -> None:
+    assert macro_f1_interval([[410, 90], [90, 410]]) == pytest.approx(wilson(820, 1_000), abs=0.003)
+
+
+def test_interval_of_macro_f1_does_not_suffer_from_samples_without_a_rare_label() -> None:
+    assert macro_f1_interval([[99, 0], [0, 1]]) == (1, 1)
+
+
+def test_label_that_neither_occurs_nor_is_answered_changes_neither_macro_f1_nor_its_interval() -> None:
+    counts = [[40, 3, 2], [5, 20, 0], [1, 1, 2]]
+    wider = [[*row, 0] for row in counts] + [[0] * 4]
+    assert macro_f1(wider) == macro_f1(counts)
+    assert macro_f1_interval(wider) == macro_f1_interval(counts)
+
+
+def test_interval_of_macro_f1_has_samples_in_which_a_label_without_texts_is_answered_and_not() -> None:
+    """One answer of 20: a label that does not occur, F1 0, is answered in 1 - 0.95^20 = 64% of the samples."""
+    low, high = macro_f1_interval([[19, 1], [0, 0]])
+    assert low < 0.5
+    assert high == 1
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1))
+def test_macro_f1_is_that_of_scikit_learn(texts: list[tuple[int, int]]) -> None:
+    labels, guesses = (list(column) for column in zip(*texts, strict=True))
+    expected = f1_score(labels, guesses, average="macro", zero_division=0)
+    assert macro_f1(confusion(np.eye(5)[guesses], np.array(labels))) == pytest.approx(expected)
+
+
+def test_interval_of_macro_f1_is_the_same_each_time() -> None:
+    counts = [[40, 3, 2], [5, 20, 0], [1, 1, 2]]
+    low, high = macro_f1_interval(counts)
+    assert (low, high) == macro_f1_interval(counts)
+    assert low < 0.75 < high

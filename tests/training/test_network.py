@@ -88,6 +88,14 @@ def test_shortest_window_leaves_every_layer_a_step() -> None:
 def test_description_names_what_learns() -> None:
     layers = (Embedding(4), Dropout(0.1), Convolution(6, 5), MaxPooling(4), Recurrent("simple_rnn", 3), Summary())
     assert describe(layers) == "embedding 4, convolution 6 x 5, RNN 3, maximum and mean over time"
+    assert describe(layers, everything=True) == (
+        "embedding 4, dropout 0.1, convolution 6 x 5, maximum of each 4 steps, RNN 3, maximum and mean over time"
+    )
+    dropping = (SpatialDropout(0.2), Recurrent("lstm", 8, dropout=0.3, recurrent_dropout=0.1))
+    assert describe(dropping) == "LSTM 8"
+    assert describe(dropping, everything=True) == (
+        "dropout 0.2 of whole channels, LSTM 8 (dropout 0.3 of what it reads and 0.1 of what it remembers)"
+    )
     assert to_json(layers)[2] == {"layer": "Convolution", "filters": 6, "width": 5}
 
 

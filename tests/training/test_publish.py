@@ -4,6 +4,7 @@ import errno
 import json
 import re
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,10 @@ def publish_again(whole_run: Path, tiny: Any) -> Any:
     import keras
 
     model = keras.saving.load_model(whole_run / "tone" / "gru" / "model.keras", compile=False)
-    dataset = tiny.dataset(2)
     history = [Epoch(**epoch, seconds=1.0) for epoch in tiny.history(whole_run)]
 
-    def run(out: Path, seed: int = 2) -> Path:
+    def run(out: Path, seed: int = 2, *, noise: bool = False, quotable: bool = False) -> Path:
+        dataset = replace(tiny.dataset(2, noise=noise), quotable=quotable)
         trained = Trained(model, 1, tuple(history), seed)
         return publish(trained, trained, tiny.recipe(), dataset, hold_out(dataset.train, "tutorial"), out)
 
@@ -86,7 +87,8 @@ def test_bundle_says_what_it_is_made_of(bundle: Bundle, tiny: Any) -> None:
     assert bundle.words == tuple(dataset.words)
     assert {"python", "keras", "tensorflow", "numpy", "onnxruntime"} <= manifest.versions.keys()
     assert manifest.files.keys() == {
-        "model.keras", "words.txt", "metrics.json", "learning_curves.png", "confusion.png", "CARD.md"
+        "model.keras", "words.txt", "metrics.json", "CARD.md",
+        "learning_curves.png", "confusion.png", "reliability.png", "risk_coverage.png",
     }  # fmt: skip
 
 
@@ -120,24 +122,76 @@ def test_card_has_the_figures(bundle: Bundle, report: dict[str, Any]) -> None:
     for windows, result in report["test"].items():
         row = next(line for line in card.splitlines() if re.match(rf"\| (\*\*)?{windows}\b", line))
         figures = [float(figure) for figure in re.findall(r"\d\.\d{4}", row)]
-        assert len(figures) == 6
-        for key in ("accuracy", "accuracy_low", "accuracy_high", "macro_f1", "loss", "calibration_error"):
+        assert len(figures) == 8
+        for key in set(result) - {"texts", "answered", "answered_accuracy"}:
             assert any(figure == pytest.approx(result[key], abs=6e-5) for figure in figures)
     for name, row in report["per_label"].items():
-        assert f"(`{name}`) | {row['support']} | {row['precision']:.3f} | {row['recall']:.3f} |" in card
+        recall = f"{row['recall']:.3f} ({row['recall_low']:.2f} to {row['recall_high']:.2f})"
+        assert f"(`{name}`) | {row['support']} | {row['precision']:.3f} | {recall} | {row['f1']:.3f} |" in card
     assert f"temperature {bundle.manifest.calibration.temperature:.3f}" in card
     assert f"{report['test']['cover']['answered']:.1%} are answered" in card
-    assert "67 texts to learn from, 17 held out" in card
+    assert "| to learn from | 67 |" in card
+    assert "| held out | 17 |" in card
+    assert f"SHA-256 is `{bundle.manifest.data['sha256']}`" in card
+    for name, part in report["by_length"].items():
+        assert (
+            f"| {name} | 17 | {part['accuracy']:.1%} ({part['accuracy_low']:.1%} to {part['accuracy_high']:.1%}) |"
+            in card
+        )
     assert f"{bundle.manifest.parameters:,} parameters" in card
 
 
-@pytest.mark.parametrize(("name", "width", "height"), [("learning_curves.png", 990, 396), ("confusion.png", 396, 396)])
+def test_card_shows_every_picture(bundle: Bundle) -> None:
+    card = (bundle.directory / "CARD.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"\]\((\w+\.png)\)", card)) == {path.name for path in bundle.directory.glob("*.png")}
+
+
+def test_card_shows_mistakes_on_held_out_texts_alone(publish_again: Any, tiny: Any, tmp_path: Path) -> None:
+    card = (publish_again(tmp_path, noise=True, quotable=True) / "CARD.md").read_text(encoding="utf-8")
+    dataset = tiny.dataset(2, noise=True)
+    _, held_out = hold_out(dataset.train, "tutorial")
+    section = card.split("### Its most confident mistakes")[1].split("\n#")[0]
+    shown = [row.split(" | ")[0].removeprefix("| ") for row in section.splitlines() if row.startswith("| w")]
+    assert len(shown) == 5
+    assert set(shown) <= set(held_out.texts)
+    assert not set(shown) & set(dataset.test.texts)
+
+
+def test_card_of_private_texts_quotes_none(publish_again: Any, tiny: Any, tmp_path: Path) -> None:
+    published = publish_again(tmp_path, noise=True)
+    dataset = tiny.dataset(2, noise=True)
+    card = (published / "CARD.md").read_text(encoding="utf-8") + (published / "metrics.json").read_text()
+    assert "without the mark `uncertain`. They are not quoted" in card
+    assert not [text for part in (dataset.train, dataset.test) for text in part.texts if text in card]
+
+
+def test_values_of_the_pictures_stand_in_the_report(bundle: Bundle, report: dict[str, Any]) -> None:
+    for part, texts in (("held_out", 17), ("test", 36)):
+        bins = report["reliability"][part]
+        assert (len(bins), sum(one["texts"] for one in bins)) == (15, texts)
+        error = sum(abs(one["confidence"] - one["accuracy"]) * one["texts"] for one in bins) / texts
+        whole = report["held_out"] if part == "held_out" else report["test"]["cover"]
+        assert error == pytest.approx(whole["calibration_error"], abs=2e-6)
+        assert list(report["coverage"][part]) == ["0.90", "0.95", "0.97", "0.98", "0.99"]
+    (stated,) = (one for one in report["targets"] if one["accuracy"] == bundle.manifest.recipe["answer_accuracy"])
+    assert stated["threshold"] == pytest.approx(bundle.manifest.calibration.uncertain_below, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "height"),
+    [
+        ("learning_curves.png", 990, 396),
+        ("confusion.png", 396, 396),
+        ("reliability.png", 682, 660),
+        ("risk_coverage.png", 660, 440),
+    ],
+)
 def test_pictures_are_pictures(bundle: Bundle, name: str, width: int, height: int) -> None:
     data = (bundle.directory / name).read_bytes()
     assert data.startswith(b"\x89PNG\r\n\x1a\n")
     assert data.endswith(b"IEND\xaeB`\x82")
     assert struct.unpack(">II", data[16:24]) == (width, height)
-    assert 5_000 < len(data) < 200_000
+    assert 5_000 < len(data) < (80_000 if name in ("reliability.png", "risk_coverage.png") else 200_000)
 
 
 def test_older_bundle_is_replaced_and_nothing_is_left_beside_it(publish_again: Any, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Labels of a file are found among the bundle's, or the fault is told so that it can be mended."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -58,10 +57,3 @@ def test_test_part_of_a_data_set_is_a_sample_in_the_bundles_order() -> None:
     sample = samples.from_dataset(dataset, LABELS)
     assert (sample.source, sample.unit, list(sample.lines)) == ("wires (test part)", "text", [1, 2])
     assert sample.examples.labels.tolist() == [1, 0]
-
-
-def test_first_words_are_those_of_the_text_contract() -> None:
-    sample = samples.from_rows("a.csv", [Row(2, " It's GREAT,really\ngreat!", "earn"), Row(3, "short", "Tin")], LABELS)
-    cut: Any = sample.first_words(2)
-    assert cut.examples.texts == ["it's great", "short"]
-    assert cut.examples.labels.tolist() == [0, 2]

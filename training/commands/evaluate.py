@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,4 +77,4 @@ def _read(options: argparse.Namespace, manifest: "Manifest") -> "Sample":
     else:
         rows = read_table(options.data, options.text or "text", options.label or "label")
         sample = samples.from_rows(str(options.data), rows, manifest.labels)
-    return sample.first_words(options.words) if options.words else sample
+    return replace(sample, examples=sample.examples.first_words(options.words)) if options.words else sample

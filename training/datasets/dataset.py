@@ -33,6 +33,22 @@ class Examples:
     def take(self, places: NDArray[np.integer]) -> "Examples":
         return Examples([self.texts[i] for i in places], self.labels[places])
 
+    def first_words(self, count: int) -> "Examples":
+        """Each text as if no more than its first `count` words had been written."""
+        return Examples([" ".join(split_words(text)[:count]) for text in self.texts], self.labels)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A short text written for the project to see what a model makes of it.
+
+    `tries`: what it is an example of; `label`: the name of the right label, if one is right.
+    """
+
+    tries: str
+    text: str
+    label: str | None = None
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -40,7 +56,8 @@ class Dataset:
 
     Texts that come from `.npz` files are their words joined by spaces: the text contract turns
     them into the very ids that the file holds. `labels` maps names to display names, in label order.
-    `examples` are texts written for the project that may be published with a model.
+    `examples` are texts written for the project that may be published with a model. `description`, `probes` and
+    `unfit` (what a model of these texts must not be used for) are for its card.
     """
 
     name: str
@@ -52,6 +69,11 @@ class Dataset:
     examples: Sequence[str]
     unlabelled: Sequence[str] = ()
     """More texts of the kind, without a label; none of them is also a training or a test text."""
+    description: str = ""
+    probes: Sequence[Probe] = ()
+    unfit: Sequence[str] = ()
+    quotable: bool = False
+    """Its texts are public: a card may quote them."""
 
     def with_unlabelled(self, texts: Iterable[str]) -> "Dataset":
         """Without those that are there already, word for word: copies of test texts must not be learned from."""

@@ -1,6 +1,7 @@
 """IMDB reviews (Maas et al., 2011): 25,000 for training, 25,000 for the test, negative or positive."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from app.errors import DataError
 from app.text import rank_words
 from training.datasets import keras_files
 from training.datasets.archives import read_members
-from training.datasets.dataset import Dataset, Examples, Labels, check, shuffled
+from training.datasets.dataset import Dataset, Examples, Labels, Probe, check, shuffled
 
 LABELS = {"negative": "Negative", "positive": "Positive"}
 ARRAYS, WORD_INDEX, ARCHIVE, FOLDER = "imdb.npz", "imdb_word_index.json", "aclImdb_v1.tar.gz", "aclImdb"
@@ -26,6 +27,41 @@ EXAMPLES = (
     "sisters is hardly more than a name, and I could have done without the dream. But what remains is a brave and "
     "beautiful piece of work about people who cannot say what they mean, played by a cast without a single false "
     "note. Give it the half hour it needs. You will be glad that you stayed, as I was.",
+)
+
+DESCRIPTION = (
+    "Reviews of films in English, by users of IMDB (Maas et al., 2011): half negative (at most 4 points of 10), half "
+    "positive (at least 7), none in between, at most 30 of a film. Training and test reviews are of different films; "
+    "those held out may be of films whose other reviews were learned from, so figures of them are a little too good."
+)
+PROBES = (
+    Probe("negation", "This is not a good film.", "negative"),
+    Probe("negation", "Not bad at all, I would see it again.", "positive"),
+    Probe("negation", "Hardly a masterpiece.", "negative"),
+    Probe("negation", "I never once looked at my watch.", "positive"),
+    Probe("sarcasm", "A work of genius, if what you came for is sleep. Bravo.", "negative"),
+    Probe("sarcasm", "Thank you for two hours that I will never get back. What a treat.", "negative"),
+    Probe(
+        "praise, then a verdict",
+        "A great cast, lovely music, beautiful costumes, and still I was bored from the first scene to the last.",
+        "negative",
+    ),
+    Probe("no verdict", "The film runs for ninety minutes and was shown in two cinemas on Tuesday."),
+    Probe("people named, no verdict", "The director is a Muslim woman from Nigeria, and her brother wrote the script."),
+    Probe("a product", "The kettle boils fast and looks good, but its lid broke off within a week.", "negative"),
+    Probe("a recipe", "Fry two onions in butter, add the rice and a litre of stock, and stir for twenty minutes."),
+    Probe("a tweet", "omg that ending 😭😭 no words, go see it!!", "positive"),
+    Probe("another language", "Ein wunderbarer Film, den ich jedem ans Herz lege.", "positive"),
+    Probe("no word at all", "Qwzxv brrglp thwompfk."),
+)
+UNFIT = (
+    "Decisions about people, such as whom to hire, to lend to or to silence: a review says nothing of its writer.",
+    "A person's mood, health or state of mind. The answer is about a film.",
+    "Texts that are not reviews of films (products, restaurants, tweets, letters to a help desk): nothing was measured "
+    "on them.",
+    "Texts without a verdict, or with a mild one. There is no neutral answer, and reviews of 5 and 6 points were left "
+    "out of the data.",
+    "Single sentences, irony, other languages than English: see the figures by length and the probes.",
 )
 
 _SHA256_ARRAYS = "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f"
@@ -93,7 +129,8 @@ def _assemble(train: Examples, test: Examples, words: list[str]) -> Dataset:
     generator = np.random.RandomState(113)
     train = train.take(shuffled(len(train), generator))
     test = test.take(shuffled(len(test), generator))
-    return check(Dataset("imdb", "sentiment", LABELS, words, train, test, EXAMPLES))
+    given = Dataset("imdb", "sentiment", LABELS, words, train, test, EXAMPLES)
+    return check(replace(given, description=DESCRIPTION, probes=PROBES, unfit=UNFIT, quotable=True))
 
 
 def read_reviews(directory: Path) -> Iterator[tuple[str, str, str, str]]:

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from app.errors import DataError
 from app.text import rank_words
 from training.datasets import keras_files
 from training.datasets.archives import read_members
-from training.datasets.dataset import Dataset, Examples, check, shuffled
+from training.datasets.dataset import Dataset, Examples, Probe, check, shuffled
 
 ARRAYS, WORD_INDEX, ARCHIVE = "reuters.npz", "reuters_word_index.json", "reuters21578.tar.gz"
 MIN_PER_TOPIC = 15
@@ -43,6 +44,34 @@ EXAMPLES = (
     "comment on its operations, but a senior official repeated that it stood ready to act against further "
     "speculation. Money market rates were little changed, with overnight funds at 4.1 pct. Bond prices fell in late "
     "trade as investors moved to the sidelines before Friday's figures for the trade balance. Reuter",
+)
+
+DESCRIPTION = (
+    f"Newswires in English from 1987 (Reuters-21578) whose first topic is one of the 46 with at least {MIN_PER_TOPIC} "
+    "of them. That first topic is the label, though many newswires have more; more than half are of the two largest."
+)
+PROBES = (
+    Probe("a headline alone", "Coffee exporters agree on new quotas.", "coffee"),
+    Probe("plain words for the usual shorthand", "The bakery chain made more money than a year ago.", "earn"),
+    Probe("a denial", "The company said it will not buy its rival and has ended the talks.", "acq"),
+    Probe("two topics", "The central bank raised its discount rate to halt the fall of the currency."),
+    Probe("a topic's word, another meaning", "The band has three gold records and sold out the hall."),
+    Probe("a topic's word, another meaning", "In the last minute the orange team took the lead."),
+    Probe("none of the topics", "The museum reopens on Sunday with paintings of the sea."),
+    Probe("news of today", "Traders sold crypto coins after the exchange said its app had been hacked."),
+    Probe("a product", "These headphones sound warm, but the battery is flat after two hours."),
+    Probe("a recipe", "Stir the sugar, the cocoa and the butter over a low flame until smooth."),
+    Probe("a tweet", "gas prices again?? 😡 half a tank and i paid 60 lol", "gas"),
+    Probe("another language", "Die Ölminister einigten sich auf eine niedrigere Förderquote.", "crude"),
+    Probe("no word at all", "Qwzxv brrglp thwompfk."),
+)
+UNFIT = (
+    "Trading, or any other step that nobody looks over: a topic says nothing of what the news means for a price.",
+    "Decisions about people or companies that are named in a text.",
+    "News of today: the texts are from 1987, and what has come up since has no word and no topic here.",
+    "Texts that are not newswires, and other languages than English: see the probes.",
+    "Texts with several topics, of which it names one, or with none of the 46, of which it names one all the same.",
+    "Finding every newswire of a rare topic: see the recall by label, and the labels that it never answers.",
 )
 
 _SHA256_ARRAYS = "d6586e694ee56d7a4e65172e12b3e987c03096cb01eab99753921ef915959916"
@@ -83,7 +112,7 @@ def _from_arrays(arrays: Path, word_index: Path) -> Dataset:
     words = keras_files.read_words(word_index)
     x, y = keras_files.read_arrays(arrays, ("x", "y"))
     train, test = split(Examples(keras_files.join_words(x, words), y.astype(np.int64)))
-    return check(Dataset("reuters", "topic", LABELS, words, train, test, EXAMPLES))
+    return _assemble(train, test, words)
 
 
 def _from_newswires(directory: Path) -> Dataset:
@@ -91,8 +120,12 @@ def _from_newswires(directory: Path) -> Dataset:
     found = [(place[topic], text) for topic, text in read_newswires(directory / ARCHIVE)]
     train, test = split(Examples([text for _, text in found], np.array([i for i, _ in found], np.int64)))
     index = directory / WORD_INDEX
-    words = keras_files.read_words(index) if index.exists() else rank_words(train.texts)
-    return check(Dataset("reuters", "topic", LABELS, words, train, test, EXAMPLES))
+    return _assemble(train, test, keras_files.read_words(index) if index.exists() else rank_words(train.texts))
+
+
+def _assemble(train: Examples, test: Examples, words: list[str]) -> Dataset:
+    given = Dataset("reuters", "topic", LABELS, words, train, test, EXAMPLES)
+    return check(replace(given, description=DESCRIPTION, probes=PROBES, unfit=UNFIT, quotable=True))
 
 
 def split(examples: Examples) -> tuple[Examples, Examples]:

@@ -42,14 +42,18 @@ def test_figures_are_printed_for_people_and_for_programs(file: str, capsys: pyte
     assert (document["data"], document["words"], "comparison" in document) == (file, None, False)
     assert (figures["texts"], figures["accuracy"]) == (5, 0.8)
     assert figures["confusion"] == {"labels": ["negative", "positive"], "counts": [[2, 0], [1, 2]]}
-    assert [(part["name"], part["texts"]) for part in figures["by_words"]] == [("0", 1), ("1-10", 4)]
-    assert [(part["name"], part["texts"]) for part in figures["by_known_words"]] == [("under 50 %", 2), ("95-100 %", 3)]
-    assert figures["by_known_words"][0]["answered"] == 0
+    slices = figures["by_known_words"]
+    assert {name: part["texts"] for name, part in figures["by_words"].items()} == {"0": 1, "1-10": 4}
+    assert {name: part["texts"] for name, part in slices.items()} == {"less than 50%": 2, "all": 3}
+    assert slices["less than 50%"]["answered"] == 0
+    (mistake,) = figures["mistakes"]
+    assert (mistake["line"], mistake["text"]) == (3, TEXTS[2][0])
     lines = evaluated([GRU, "--data", file], capsys).splitlines()
     assert lines[0] == f"{GRU} on {file}: 5 texts"
     assert "accuracy           0.8000 (0.3755 to 0.9638)" in lines
     assert "negative                          0.667  1.000  (2)" in lines
     assert "  positive -> negative (1)" in lines
+    assert lines[-2:] == [f"  line 3: positive -> negative {mistake['confidence']:.2f}", f"    {mistake['text']}"]
 
 
 def test_two_bundles_stand_side_by_side_with_what_flipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,14 +76,16 @@ def test_two_bundles_stand_side_by_side_with_what_flipped(tmp_path: Path, capsys
     lines = evaluated(command, capsys).splitlines()
     assert f"{'':19}{GRU}{'':2}{LSTM}".split() == lines[2].split()
     assert lines[3].count(" to ") == 2
-    assert sum(line.startswith("  line ") for line in lines) == 20
+    shown = [line.count(" -> ") for line in lines[lines.index("the 20 surest (all of them: --json or --out)") :]]
+    assert sum(shown) == 20
+    assert sum(line.startswith("  line ") for line in lines) == 20 + len(one["mistakes"]) + len(other["mistakes"])
 
 
 def test_only_the_first_words_are_read(file: str, capsys: pytest.CaptureFixture[str]) -> None:
     command = [GRU, "--data", file, "--words", "2"]
     document = json.loads(evaluated([*command, "--json"], capsys))
     assert document["words"] == 2
-    assert [part["name"] for part in document["bundles"][0]["by_words"]] == ["0", "1-10"]
+    assert list(document["bundles"][0]["by_words"]) == ["0", "1-10"]
     assert (
         document["bundles"][0]["loss"] != json.loads(evaluated([*command[:3], "--json"], capsys))["bundles"][0]["loss"]
     )
