@@ -50,7 +50,8 @@ def _data(manifest: Manifest, recipe: Recipe, dataset: Dataset) -> Iterable[str]
     ]
     hashes = f"The data's SHA-256 is `{data['sha256']}`"
     if "unlabelled" in data:
-        use = "the word vectors, and lessons by the teacher" if recipe.teacher else "the word vectors"
+        gave = {"the word vectors": True, "reading": recipe.pretrain, "lessons by the teachers": recipe.teacher}
+        use = ", ".join(name for name, given in gave.items() if given)
         rows.append(["without a label", f"{data['unlabelled']:,}", use])
         hashes += f", that of the texts without a label `{data['unlabelled_sha256']}`"
     yield "## Data"
@@ -83,6 +84,7 @@ def _recipe(manifest: Manifest, recipe: Recipe) -> Iterable[str]:
             ["network", network.describe(recipe.network, everything=True)],
             ["words", f"the most frequent, {recipe.num_words:,} ids in all; windows of {recipe.maxlen} ids"],
             ["word vectors", f"{recipe.embedding} numbers a word, {vectors}"],
+            ["first", _pretraining(recipe)],
             ["targets", _targets(recipe)],
             ["loss", f"cross-entropy{single}"],
             ["optimiser", f"{recipe.optimizer}, learning rate {rate}{clipped}"],
@@ -94,12 +96,21 @@ def _recipe(manifest: Manifest, recipe: Recipe) -> Iterable[str]:
     yield "![Loss and accuracy over the epochs](learning_curves.png)"
 
 
+def _pretraining(recipe: Recipe) -> str:
+    if not recipe.pretrain:
+        return "straight to the labels"
+    return f"embedding and recurrent layers learn to foretell words, {recipe.pretrain} times over all these texts"
+
+
 def _targets(recipe: Recipe) -> str:
     said = "the labels"
     if recipe.teacher:
+        others = (
+            f" and models of {', '.join(f'`{name}`' for name in recipe.teachers)} say" if recipe.teachers else " says"
+        )
         said = (
             f"{recipe.label_share:g} the label, the rest what a linear model on words and pairs of words says that "
-            "did not see the text; of texts without a label, what it says alone"
+            f"did not see the text; of texts without a label, what it{others} alone"
         )
     return f"{said}; {recipe.smoothing:g} of it spread over all labels" if recipe.smoothing else said
 

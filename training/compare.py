@@ -83,9 +83,8 @@ def run_trials(
             if (directory / MANIFEST).exists():
                 _check_same(directory, recipe, seed, dataset)
             else:
-                resume = (folder / "runs" / folder.name / "state.json").exists()
                 watch = _watch(recipe, dataset, folder / _WATCHED)
-                fit(recipe, dataset, folder, seed=seed, resume=resume, watch=watch, say=say)
+                fit(recipe, dataset, folder, seed=seed, resume=True, watch=watch, say=say)
             yield _ask(recipe, seed, read_bundle(directory), dataset, folder)
 
 

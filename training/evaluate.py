@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
 from sklearn.metrics import confusion_matrix
 
 from training.datasets.dataset import Labels
@@ -199,12 +200,15 @@ def macro_f1_interval(counts: list[list[int]], draws: int = 1_000) -> tuple[floa
 
 def fit_temperature(scores: Scores, labels: Labels) -> float:
     """The temperature that makes held-out log loss least (Guo et al., 2017); `scores` are those at temperature 1."""
+    return match_temperature(scores, np.eye(scores.shape[1])[labels])
+
+
+def match_temperature(scores: Scores, wanted: Scores) -> float:
+    """The temperature that brings `scores` nearest to the probabilities `wanted`, by cross-entropy."""
     logits = np.log(np.maximum(scores, 1e-15))
 
     def loss(log_temperature: float) -> float:
-        scaled = logits / np.exp(log_temperature)
-        scaled -= scaled.max(axis=1, keepdims=True)
-        return float((np.log(np.exp(scaled).sum(axis=1)) - scaled[np.arange(len(labels)), labels]).mean())
+        return float(-(wanted * log_softmax(logits / np.exp(log_temperature), axis=1)).sum(axis=1).mean())
 
     found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded", options={"xatol": 1e-6})
     return round(float(np.exp(found.x)), 6)

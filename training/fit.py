@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import compress
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ from scipy.special import softmax
 from app.text import TextEncoder
 from training import language, models, recipes
 from training.batches import Batch, Lessons, make_batches, to_targets
-from training.datasets import Dataset, Examples, hold_out
+from training.datasets import Dataset, Examples, digest, hold_out
 from training.encoding import encode
 from training.evaluate import fit_temperature
 from training.network import Recurrent
@@ -26,6 +27,8 @@ from training.run import Epoch, Run, Trained
 
 _CHECKED: Final = 512
 """Windows a batch where nothing is learned."""
+_FOLDS: Final = 2
+"""Parts of the texts without a label, of which a network that teaches answers each without having seen it."""
 Say = Callable[[str], None]
 Watch = Callable[[int, keras.Model], None]
 
@@ -43,9 +46,10 @@ def fit(
     """Trains until the held-out loss stops falling, publishes the epoch that the recipe keeps, returns the bundle.
 
     A recipe with `refit` then learns anew from all training texts, for as many epochs; temperature and threshold
-    stay those of the first model. The checkpoints stand in `out`/runs/<recipe>-<seed>; with `resume` a run goes on from
-    the last one and ends as if it had never stopped. `watch` sees every epoch (from 1) of the model that is published,
-    and changes nothing. Raises DataError if data and recipe do not fit, or there is nothing to resume.
+    stay those of the first model. The checkpoints stand in `out`/runs/<recipe>-<seed>; with `resume` a run that was
+    begun goes on from the last one and ends as if it had never stopped. `watch` sees every epoch (from 1) of the model
+    that is published, and changes nothing. Raises DataError if data and recipe do not fit, or the run that was begun
+    is another.
     """
     recipes.check(recipe, len(dataset.words))
     training, validation = hold_out(dataset.train, recipe.holdout)
@@ -56,10 +60,10 @@ def fit(
     if recipe.unlabelled:
         settings["unlabelled"] = dataset.unlabelled_sha256
     folder = out / "runs" / f"{recipe.id}-{seed}"
-    runs = [Run.resume(folder, settings) if resume else Run.start(folder, settings)]
+    runs = [Run.resume_or_start(folder, settings) if resume else Run.start(folder, settings)]
     shelf = Shelf.beside(out, say)
-    preparation = Preparation(recipe, dataset, training, seed, shelf)
     panel = [ask(recipes.RECIPES[name], dataset, (training, validation), seed, shelf) for name in recipe.teachers]
+    preparation = Preparation(recipe, dataset, training, seed, shelf)
     material = Material(preparation.lessons(panel), preparation.start())
     watched = None if recipe.refit else watch
     chosen = trained = _learn(runs[0], recipe, dataset, material, validation, watched, say)
@@ -78,10 +82,24 @@ def fit(
 def ask(
     teacher: Recipe, dataset: Dataset, parts: tuple[Examples, Examples], seed: int, shelf: Shelf
 ) -> NDArray[np.float64]:
-    """What a model of another recipe, learned from the same texts, says of those without a label: its probabilities.
+    """What models of another recipe say of the texts without a label: probabilities (texts, labels).
 
-    Its temperature is fitted on the held-out texts, as a published model's is.
+    One a fold, which learns from the labelled texts and from the other folds' texts, and so has not seen what it
+    answers. Its temperature is fitted on the held-out texts, as a published model's is.
     """
+    fold = np.arange(len(dataset.unlabelled)) % _FOLDS
+    scores = np.zeros((len(fold), len(dataset.labels)))
+    for one in range(min(_FOLDS, len(fold))):
+        unseen = fold == one
+        texts = list(compress(dataset.unlabelled, unseen))
+        others = replace(dataset, unlabelled=list(compress(dataset.unlabelled, ~unseen)))
+        scores[unseen] = _answers(teacher, others, parts, texts, seed, shelf)
+    return scores
+
+
+def _answers(
+    teacher: Recipe, dataset: Dataset, parts: tuple[Examples, Examples], texts: list[str], seed: int, shelf: Shelf
+) -> NDArray[np.float64]:
     preparation = Preparation(teacher, dataset, parts[0], seed, shelf)
 
     def make(folder: Path) -> dict[str, NDArray[np.float64]]:
@@ -91,10 +109,10 @@ def ask(
         trained = _learn(run, teacher, dataset, material, parts[1], None, shelf.say)
         run.finish()
         temperature = fit_temperature(_score(trained.model, teacher, dataset, parts[1].texts), parts[1].labels)
-        scores = _score(trained.model, teacher, dataset, dataset.unlabelled)
+        scores = _score(trained.model, teacher, dataset, texts)
         return {"scores": softmax(np.log(np.maximum(scores, 1e-9)) / temperature, axis=1)}
 
-    return shelf.keep(teacher.id, [*preparation.made_from, teacher.to_json()], make)["scores"]
+    return shelf.keep(teacher.id, [*preparation.made_from, teacher.to_json(), digest(texts)], make)["scores"]
 
 
 def _score(model: keras.Model, recipe: Recipe, dataset: Dataset, texts: Sequence[str]) -> NDArray[np.float64]:

@@ -51,6 +51,8 @@ class Recipe:
     """The label's part in such a target."""
     teachers: tuple[str, ...] = ()
     """Recipes, with their versions, whose models join the linear one in answering for the texts without a label."""
+    linear_relearns: bool = False
+    """Whether the linear model learns anew, from their answers too, before it gives its own."""
     smoothing: float = 0.0
     """What of a target goes to all labels alike."""
     window_share: float = 0.0
@@ -134,8 +136,9 @@ _TOPIC_2: dict[str, Any] = {
     "answer_accuracy": 0.9,
 }  # fmt: skip
 _SENTIMENT_3: dict[str, Any] = {
-    **_SENTIMENT_2, "version": 3, "teachers": ("sentiment-gru.v2", "sentiment-lstm.v2"),
+    **_SENTIMENT_2, "version": 3, "teachers": ("sentiment-gru.v2",), "linear_relearns": True,
 }  # fmt: skip
+_TOPIC_3: dict[str, Any] = {**_TOPIC_2, "version": 3, "pretrain": 5, "teacher": True, "label_share": 0.9, "epochs": 7}
 _TUTORIAL: dict[str, Any] = {
     "data": "imdb", "num_words": 500, "windows": "last", "optimizer": "rmsprop", "learning_rate": 1e-4, "batch": 64,
     "epochs": 100, "patience": 4,
@@ -156,6 +159,8 @@ _TABLE = (
     Recipe(name="topic-gru", model="gru", network=_TOPIC_GRU, **_TOPIC_2),
     Recipe(name="sentiment-lstm", model="lstm", network=_SENTIMENT_LSTM, **_SENTIMENT_3),
     Recipe(name="sentiment-gru", model="gru", network=_SENTIMENT_GRU, **_SENTIMENT_3),
+    Recipe(name="topic-lstm", model="lstm", network=_TOPIC_LSTM, **_TOPIC_3),
+    Recipe(name="topic-gru", model="gru", network=_TOPIC_GRU, **_TOPIC_3),
     Recipe(
         name="imdb-lstm",
         model="imdb-lstm",

@@ -67,7 +67,7 @@ class Run:
     def resume(cls, folder: Path, settings: dict[str, Any]) -> "Run":
         state = _read_state(folder)
         if state is None:
-            raise DataError(f"{folder} holds no run to resume. Start one: leave out --resume.")
+            raise DataError(f"{folder} holds no run.")
         if changed := [key for key in settings if state["settings"].get(key) != settings[key]]:
             raise DataError(f"{folder} holds another run: its {', '.join(changed)} differs.")
         run = cls(folder, settings)

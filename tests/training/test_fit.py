@@ -14,8 +14,10 @@ pytest.importorskip("keras")
 from app.bundle import read_bundle
 from app.errors import DataError
 from training.batches import Batch
-from training.fit import fit, mean_over
+from training.datasets import hold_out
+from training.fit import ask, fit, mean_over
 from training.network import Dropout, Embedding, Recurrent, SpatialDropout, Summary
+from training.prepare import Shelf
 from training.recipes import RECIPES
 
 
@@ -87,9 +89,10 @@ def test_run_is_not_resumed_with_something_else(
         fit(tiny.recipe(**changes), tiny.dataset(2, noise=noise), interrupted_run, resume=True, say=lambda line: None)
 
 
-def test_nothing_to_resume_says_what_to_do(tiny: Any, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"holds no run to resume\. Start one: leave out --resume"):
-        fit(tiny.recipe(), tiny.dataset(2), tmp_path, resume=True, say=lambda line: None)
+def test_run_that_was_not_begun_is_begun(interrupted_run: Path, tiny: Any, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        fit(tiny.recipe(), tiny.dataset(2), tmp_path, resume=True, say=tiny.interrupt_after(1))
+    assert tiny.history(tmp_path) == tiny.history(interrupted_run)
 
 
 def test_run_stops_when_it_gets_no_better(stopped_run: tuple[Path, Path], tiny: Any) -> None:
@@ -206,6 +209,7 @@ def taught(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         unlabelled=True,
         teacher=True,
         teachers=(elder.id,),
+        linear_relearns=True,
         pretrain=1,
         epochs=2,
         patience=None,
@@ -214,17 +218,24 @@ def taught(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     )
 
 
-def steps(out: Path) -> dict[str, dict[str, Any]]:
-    return {path.name.rpartition("-")[0]: dict(np.load(path)) for path in (out / "runs" / "steps").glob("*.npz")}
+def steps(out: Path) -> list[tuple[str, dict[str, Any]]]:
+    found = sorted((out / "runs" / "steps").glob("*.npz"))
+    return [(path.name.rpartition("-")[0], dict(np.load(path))) for path in found]
 
 
-def test_network_that_teaches_says_what_its_calibrated_model_says(taught: Any, tiny: Any, tmp_path: Path) -> None:
-    dataset = tiny.dataset(2).with_unlabelled(["w1 w2 w3 w4", "w11 w12 w13"])
-    fit(taught, dataset, tmp_path, say=lambda line: None)
-    found = next(array for name, array in steps(tmp_path).items() if name == "elder.v1")["scores"]
-    assert found.shape == (2, 2)
-    assert found.sum(axis=1) == pytest.approx([1, 1])
-    assert found[0, 0] > 0.5 > found[1, 0]
+def test_network_that_teaches_has_not_seen_what_it_answers(taught: Any, tiny: Any, tmp_path: Path) -> None:
+    """Two of them, each asked about the half that the other read."""
+    dataset = tiny.dataset(2).with_unlabelled(
+        ["w1 w2 w3 w4", "w11 w12 w13", "w2 w5 w7 w9 w1", "w12 w15 w17", "w3 w4 w1"]
+    )
+    said: list[str] = []
+    parts = hold_out(dataset.train, taught.holdout)
+    elder = RECIPES[taught.teachers[0]]
+    scores = ask(elder, dataset, parts, 1, Shelf(tmp_path, said.append))
+    counts = [int(line.split()[3]) - len(parts[0]) for line in said if line.startswith("elder.v1 on tiny")]
+    assert counts == [2, 3]
+    assert scores.sum(axis=1) == pytest.approx(np.ones(5))
+    assert scores.argmax(axis=1).tolist() == [0, 1, 0, 1, 0]
 
 
 def test_no_test_text_reaches_what_is_learned(taught: Any, tiny: Any, tmp_path: Path) -> None:
@@ -234,11 +245,11 @@ def test_no_test_text_reaches_what_is_learned(taught: Any, tiny: Any, tmp_path: 
     bundles = []
     for dataset, out in ((one, tmp_path / "one"), (other, tmp_path / "other")):
         bundles.append(read_bundle(fit(taught, dataset, out, say=lambda line: None)))
-    first, second = steps(tmp_path / "one"), steps(tmp_path / "other")
-    assert sorted(first) == sorted(second)
-    assert {name.partition(".")[0] for name in first} == {"vectors", "language", "teacher", "elder"}
-    for name, arrays in first.items():
-        assert all(np.array_equal(arrays[key], second[name][key]) for key in arrays)
+    first, second = (sorted(steps(tmp_path / name), key=repr) for name in ("one", "other"))
+    assert {name.partition(".")[0] for name, _ in first} == {"vectors", "language", "teacher", "relearned", "elder"}
+    for (name, arrays), (same, others) in zip(first, second, strict=True):
+        assert name == same
+        assert all(np.array_equal(arrays[key], others[key]) for key in arrays)
     assert bundles[0].manifest.calibration == bundles[1].manifest.calibration
     for a, b in zip(bundles[0].model.layers, bundles[1].model.layers, strict=True):
         assert all(np.array_equal(a.weights[key], b.weights[key]) for key in a.weights)
@@ -249,9 +260,9 @@ def test_interrupted_teacher_goes_on_with_the_run_that_asked_it(taught: Any, tin
     dataset = tiny.dataset(2).with_unlabelled(["w1 w2 w3 w4"])
     with pytest.raises(KeyboardInterrupt):
         fit(taught, dataset, tmp_path, say=tiny.interrupt_after(1))
-    assert "elder.v1" not in steps(tmp_path)
+    assert "elder.v1" not in dict(steps(tmp_path))
     said: list[str] = []
     fit(taught, dataset, tmp_path, resume=True, say=said.append)
     assert said.index("resumed after epoch 1") < said.index(next(line for line in said if line.startswith("epoch   2")))
     assert sum(line.startswith("resumed") for line in said) == 1
-    assert {"elder.v1", "language"} <= steps(tmp_path).keys()
+    assert {"elder.v1", "language"} <= dict(steps(tmp_path)).keys()

@@ -19,7 +19,7 @@ def add(commands: given.Commands) -> None:
     given.add_recipe_options(fit)
     fit.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
     fit.add_argument("--seed", type=given.whole, default=1, metavar="N", help="default: 1")
-    fit.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+    fit.add_argument("--resume", action="store_true", help="go on with the run if it was begun")
     fit.add_argument("--quiet", action="store_true", help="say nothing but errors")
     fit.set_defaults(run=run)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from training.datasets import imdb, reuters
-from training.datasets.dataset import Dataset, Examples, Holdout, Probe, hold_out
+from training.datasets.dataset import Dataset, Examples, Holdout, Probe, digest, hold_out
 
 LOADERS: dict[str, Callable[[Path | None, str], Dataset]] = {"imdb": imdb.load, "reuters": reuters.load}
 UNLABELLED: dict[str, Callable[[Path | None], list[str]]] = {
@@ -12,4 +12,4 @@ UNLABELLED: dict[str, Callable[[Path | None], list[str]]] = {
     "reuters": reuters.load_unlabelled,
 }
 
-__all__ = ["LOADERS", "UNLABELLED", "Dataset", "Examples", "Holdout", "Probe", "hold_out"]
+__all__ = ["LOADERS", "UNLABELLED", "Dataset", "Examples", "Holdout", "Probe", "digest", "hold_out"]

@@ -88,10 +88,7 @@ class Dataset:
 
     @cached_property
     def unlabelled_sha256(self) -> str:
-        digest = hashlib.sha256()
-        for text in self.unlabelled:
-            digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
-        return digest.hexdigest()
+        return digest(self.unlabelled)
 
     @cached_property
     def sha256(self) -> str:
@@ -107,6 +104,14 @@ class Dataset:
         """The first `count` examples of each part: a slice for trying."""
         train, test = (part.take(np.arange(min(count, len(part)))) for part in (self.train, self.test))
         return replace(self, train=train, test=test, unlabelled=self.unlabelled[:count])
+
+
+def digest(texts: Iterable[str]) -> str:
+    """SHA-256 of the texts, in order."""
+    found = hashlib.sha256()
+    for text in texts:
+        found.update(text.encode("utf-8", "surrogatepass") + b"\0")
+    return found.hexdigest()
 
 
 def hold_out(train: Examples, how: Holdout) -> tuple[Examples, Examples]:
