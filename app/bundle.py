@@ -59,9 +59,25 @@ class TextSpec(_Sealed):
 
 
 class Calibration(_Sealed):
+    """How a text's windows become its scores; fitted on held-out texts."""
+
     temperature: Annotated[float, Field(gt=0)]
+    """Of a text of one window (Guo et al., 2017, "On calibration of modern neural networks")."""
+    last_window: Annotated[float, Field(ge=0, le=100)] = 0.0
+    """What the last window counts beside the average of all: a text may end with its verdict."""
+    growth: Annotated[float, Field(ge=0, le=100)] = 0.0
+    """How much surer a text is the more windows it has: its log-odds grow by this times the windows' logarithm."""
     uncertain_below: Share
     """An answer with less confidence than this is marked `uncertain`."""
+
+    def scores(self, probabilities: Probabilities) -> NDArray[np.float64]:
+        """One text's scores (labels,) from its windows' probabilities (windows, labels), in their order."""
+        logits = np.log(np.maximum(probabilities, 1e-7, dtype=np.float64))
+        average = (logits.mean(axis=0) + self.last_window * logits[-1]) / (1 + self.last_window)
+        sharpness = (1 + self.growth * np.log(len(logits))) / self.temperature
+        scaled = np.exp((average - average.max()) * sharpness)
+        shares: NDArray[np.float64] = scaled / scaled.sum()
+        return shares
 
 
 class Seal(_Sealed):
@@ -111,15 +127,8 @@ class Manifest(_Sealed):
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def scores(self, probabilities: Probabilities) -> NDArray[np.float64]:
-        """One text's calibrated scores (labels,) from its windows' probabilities (windows, labels).
-
-        The windows' log-probabilities are averaged, then divided by the temperature
-        (Guo et al., 2017, "On calibration of modern neural networks").
-        """
-        logits = np.log(np.maximum(probabilities, 1e-7, dtype=np.float64)).mean(axis=0)
-        scaled = np.exp((logits - logits.max()) / self.calibration.temperature)
-        shares: NDArray[np.float64] = scaled / scaled.sum()
-        return shares
+        """One text's calibrated scores (labels,) from its windows' probabilities (windows, labels)."""
+        return self.calibration.scores(probabilities)
 
 
 @dataclass(frozen=True, slots=True)

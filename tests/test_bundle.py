@@ -231,6 +231,24 @@ def test_temperature_divides_the_log_odds() -> None:
     assert np.log(scores[1] / scores[0]) == pytest.approx(np.log(9) / 2, abs=1e-6)
 
 
+def log_odds(windows: list[float], **calibration: float) -> float:
+    probabilities = np.array([[1 - p, p] for p in windows], np.float32)
+    scores = Calibration(temperature=1, uncertain_below=0.5, **calibration).scores(probabilities)
+    return float(np.log(scores[1] / scores[0]))
+
+
+def test_last_window_may_count_more_than_the_others() -> None:
+    mean = (np.log(9) + np.log(1.5)) / 2
+    assert log_odds([0.9, 0.6], last_window=0.5) == pytest.approx((mean + 0.5 * np.log(1.5)) / 1.5, abs=1e-5)
+    assert log_odds([0.6, 0.9], last_window=0.5) == pytest.approx((mean + 0.5 * np.log(9)) / 1.5, abs=1e-5)
+    assert log_odds([0.9], last_window=0.5) == pytest.approx(np.log(9), abs=1e-5)
+
+
+def test_text_may_be_surer_the_more_windows_it_has() -> None:
+    assert log_odds([0.9], growth=0.5) == pytest.approx(np.log(9), abs=1e-5)
+    assert log_odds([0.9] * 3, growth=0.5) == pytest.approx(np.log(9) * (1 + 0.5 * np.log(3)), abs=1e-5)
+
+
 def test_certain_windows_give_finite_scores() -> None:
     scores = manifest(0.1).scores(np.array([[0.0, 1.0], [1.0, 0.0]], np.float32))
     assert scores == pytest.approx([0.5, 0.5])

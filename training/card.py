@@ -14,7 +14,7 @@ from training.recipes import Recipe
 _READING = {
     "first": "the first {before} words that the word index knows",
     "last": "the last {maxlen} words that the word index knows",
-    "cover": "the whole text, in windows of {maxlen} words whose log-odds are averaged",
+    "cover": "the whole text, in windows of {maxlen} words",
 }
 _HELD_OUT = {"tutorial": "a fifth of each label's texts, drawn by chance", "last-fifth": "the last fifth of the texts"}
 _UNFIT = ("Decisions about people.", "Texts unlike those it was trained on.")
@@ -84,7 +84,7 @@ def _recipe(manifest: Manifest, recipe: Recipe) -> Iterable[str]:
             ["network", network.describe(recipe.network, everything=True)],
             ["words", f"the most frequent, {recipe.num_words:,} ids in all; windows of {recipe.maxlen} ids"],
             ["word vectors", f"{recipe.embedding} numbers a word, {vectors}"],
-            ["first", _pretraining(recipe)],
+            ["beforehand", _pretraining(recipe)],
             ["targets", _targets(recipe)],
             ["loss", f"cross-entropy{single}"],
             ["optimiser", f"{recipe.optimizer}, learning rate {rate}{clipped}"],
@@ -98,7 +98,7 @@ def _recipe(manifest: Manifest, recipe: Recipe) -> Iterable[str]:
 
 def _pretraining(recipe: Recipe) -> str:
     if not recipe.pretrain:
-        return "straight to the labels"
+        return "nothing but the word vectors" if recipe.vectors == "svd" else "nothing"
     return f"embedding and recurrent layers learn to foretell words, {recipe.pretrain} times over all these texts"
 
 
@@ -137,10 +137,16 @@ def _row(windows: Windows, result: Evaluation, own: bool) -> list[str]:
 
 
 def _confidence(manifest: Manifest, recipe: Recipe, found: Figures) -> Iterable[str]:
-    own, checked = found.tested[manifest.text.windows], found.checked
+    own, checked, fitted = found.tested[manifest.text.windows], found.checked, manifest.calibration
+    windows = ""
+    if manifest.text.windows == "cover":
+        windows = (
+            f"; beside the average of all windows the last one counts {fitted.last_window:.3f}; of n windows the "
+            f"log-odds are {fitted.growth:.3f} ln n larger"
+        )
     yield "## Confidence"
     yield (
-        f"It is calibrated on the held-out texts (temperature {manifest.calibration.temperature:.3f}): calibration "
+        f"It is calibrated on the held-out texts (temperature {fitted.temperature:.3f}{windows}): calibration "
         f"error {checked.calibration_error:.4f} there, {own.calibration_error:.4f} on the test texts."
     )
     yield "![Confidence against accuracy](reliability.png)"

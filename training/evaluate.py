@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax
 from sklearn.metrics import confusion_matrix
 
+from app.bundle import Calibration
 from training.datasets.dataset import Labels
 
 Scores = NDArray[np.float64]
@@ -198,17 +199,41 @@ def macro_f1_interval(counts: list[list[int]], draws: int = 1_000) -> tuple[floa
     return float(low), float(high)
 
 
+def fit_calibration(windows: NDArray[np.float32], owner: NDArray[np.int64], labels: Labels) -> Calibration:
+    """What makes the log loss of the texts least; `windows` (windows, labels): probabilities, text after text.
+
+    Where every text has one window, that is the temperature alone. Nothing is `uncertain` yet.
+    """
+    logits = np.log(np.maximum(windows, 1e-7, dtype=np.float64))
+    count = np.bincount(owner)
+    ends = count.cumsum() - 1
+    average = np.add.reduceat(logits, ends - count + 1) / count[:, None]
+    last, length = logits[ends], np.log(count)[:, None]
+
+    def loss(values: NDArray[np.float64]) -> float:
+        log_temperature, share, growth = values
+        mixed = (average + share * last) / (1 + share) * (1 + growth * length) / np.exp(log_temperature)
+        return float(-log_softmax(mixed, axis=1)[np.arange(len(labels)), labels].mean())
+
+    ways = 3 if count.max() > 1 else 1
+    bounds = [(np.log(0.05), np.log(20)), (0, 5), (0, 5)]
+    fixed = [(0.0, 0.0)] * (3 - ways)
+    found = minimize(loss, np.zeros(3), method="L-BFGS-B", bounds=[*bounds[:ways], *fixed], tol=1e-10).x
+    return Calibration(
+        temperature=round(float(np.exp(found[0])), 6),
+        last_window=round(float(found[1]), 6),
+        growth=round(float(found[2]), 6),
+        uncertain_below=0,
+    )
+
+
 def fit_temperature(scores: Scores, labels: Labels) -> float:
-    """The temperature that makes held-out log loss least (Guo et al., 2017); `scores` are those at temperature 1."""
-    return match_temperature(scores, np.eye(scores.shape[1])[labels])
-
-
-def match_temperature(scores: Scores, wanted: Scores) -> float:
-    """The temperature that brings `scores` nearest to the probabilities `wanted`, by cross-entropy."""
+    """The temperature that makes log loss least; `scores` are those at temperature 1."""
     logits = np.log(np.maximum(scores, 1e-15))
 
     def loss(log_temperature: float) -> float:
-        return float(-(wanted * log_softmax(logits / np.exp(log_temperature), axis=1)).sum(axis=1).mean())
+        scaled = log_softmax(logits / np.exp(log_temperature), axis=1)
+        return float(-scaled[np.arange(len(labels)), labels].mean())
 
     found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded", options={"xatol": 1e-6})
     return round(float(np.exp(found.x)), 6)

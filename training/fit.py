@@ -10,14 +10,13 @@ from typing import Final
 import keras
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from app.text import TextEncoder
 from training import language, models, recipes
 from training.batches import Batch, Lessons, make_batches, to_targets
 from training.datasets import Dataset, Examples, digest, hold_out
 from training.encoding import encode
-from training.evaluate import fit_temperature
+from training.evaluate import fit_calibration
 from training.network import Recurrent
 from training.prepare import Material, Preparation, Shelf
 from training.progress import bar
@@ -85,7 +84,7 @@ def ask(
     """What models of another recipe say of the texts without a label: probabilities (texts, labels).
 
     One a fold, which learns from the labelled texts and from the other folds' texts, and so has not seen what it
-    answers. Its temperature is fitted on the held-out texts, as a published model's is.
+    answers; it is calibrated on the held-out texts, as a published model is.
     """
     fold = np.arange(len(dataset.unlabelled)) % _FOLDS
     scores = np.zeros((len(fold), len(dataset.labels)))
@@ -108,25 +107,23 @@ def _answers(
         material = Material(preparation.lessons(panel), preparation.start())
         trained = _learn(run, teacher, dataset, material, parts[1], None, shelf.say)
         run.finish()
-        temperature = fit_temperature(_score(trained.model, teacher, dataset, parts[1].texts), parts[1].labels)
-        scores = _score(trained.model, teacher, dataset, texts)
-        return {"scores": softmax(np.log(np.maximum(scores, 1e-9)) / temperature, axis=1)}
+        windows, owner = _predict(trained.model, teacher, dataset, parts[1].texts)
+        calibration = fit_calibration(windows, owner, parts[1].labels)
+        windows, owner = _predict(trained.model, teacher, dataset, texts)
+        edges = np.flatnonzero(np.diff(owner)) + 1
+        return {"scores": np.stack([calibration.scores(part) for part in np.split(windows, edges)])}
 
     return shelf.keep(teacher.id, [*preparation.made_from, teacher.to_json(), digest(texts)], make)["scores"]
 
 
-def _score(model: keras.Model, recipe: Recipe, dataset: Dataset, texts: Sequence[str]) -> NDArray[np.float64]:
-    """Probabilities (texts, labels), at temperature 1."""
-    labels = np.zeros(len(texts), np.int64)
-    lessons = Lessons(
-        encode(_encoder(recipe, dataset), Examples(texts, labels)), to_targets(labels, len(dataset.labels))
-    )
-    learner = models.build_learner(model)
-    found = [
-        learner.predict_on_batch([batch.ids, batch.owner])[: batch.texts] for batch in make_batches(lessons, _CHECKED)
-    ]
-    p = np.concatenate(found).astype(np.float64)
-    return np.concatenate([1 - p, p], axis=1) if p.shape[1] == 1 else p
+def _predict(
+    model: keras.Model, recipe: Recipe, dataset: Dataset, texts: Sequence[str]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Probabilities (windows, labels), and of which text each window is (windows,)."""
+    examples = encode(_encoder(recipe, dataset), Examples(texts, np.zeros(len(texts), np.int64)))
+    starts = range(0, len(examples.ids), _CHECKED)
+    p = np.concatenate([model.predict_on_batch(examples.ids[start : start + _CHECKED]) for start in starts])
+    return np.concatenate([1 - p, p], axis=1) if p.shape[1] == 1 else p, examples.owner
 
 
 def _encoder(recipe: Recipe, dataset: Dataset) -> TextEncoder:

@@ -18,7 +18,7 @@ from training.batches import Lessons, to_targets
 from training.datasets import Dataset, Examples
 from training.encoding import encode
 from training.recipes import Recipe
-from training.teacher import Scores, Teacher, relearn
+from training.teacher import Scores, Teacher
 from training.vectors import fit_vectors
 
 Say = Callable[[str], None]
@@ -108,23 +108,12 @@ class Preparation:
         answers = self._shelf.keep("teacher", self.made_from, make)
         return answers["own"], answers["unlabelled"]
 
-    def _relearned(self, answers: Scores) -> Scores:
-        """Of the unlabelled texts by a linear model that learned from `answers` too."""
-        made_from = [*self.made_from, hashlib.sha256(answers.tobytes()).hexdigest()]
-
-        def make(_folder: Path) -> Arrays:
-            return {"unlabelled": relearn(self._texts, self._unlabelled, answers)}
-
-        return self._shelf.keep("relearned", made_from, make)["unlabelled"]
-
     def lessons(self, panel: Sequence[Scores] = ()) -> Lessons:
         """`panel`: what networks say of the unlabelled texts; the linear model is one more of them."""
         recipe, texts, labels = self._recipe, self._texts, len(self._dataset.labels)
         targets = to_targets(texts.labels, labels)
         if recipe.teacher:
             own, unlabelled = self.linear_answers()
-            if recipe.linear_relearns:
-                unlabelled = self._relearned(agree([unlabelled, *panel]))
             mixed = recipe.label_share * targets + (1 - recipe.label_share) * _outputs(own)
             targets = np.concatenate([mixed, _outputs(agree([unlabelled, *panel]))]).astype(np.float32)
             texts = Examples([*texts.texts, *self._unlabelled], self._none())

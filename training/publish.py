@@ -35,8 +35,8 @@ from app.errors import SentopicError
 from app.text import TextEncoder
 from training import card, figures, plots, recipes
 from training.datasets import Dataset, Examples
-from training.encoding import EncodedExamples, encode, score_texts
-from training.evaluate import fit_temperature, fit_threshold
+from training.encoding import EncodedExamples, encode, predict, score_texts
+from training.evaluate import fit_calibration, fit_threshold
 from training.recipes import Recipe
 from training.run import Trained
 
@@ -181,10 +181,10 @@ def _compare(model: keras.Model, engine: Engine, examples: EncodedExamples, wind
 
 
 def _calibrate(draft: Manifest, engine: Engine, held_out: EncodedExamples, recipe: Recipe) -> Calibration:
-    temperature = fit_temperature(score_texts(engine, draft, held_out), held_out.labels)
-    warm = draft.model_copy(update={"calibration": Calibration(temperature=temperature, uncertain_below=0)})
-    threshold = fit_threshold(score_texts(engine, warm, held_out), held_out.labels, recipe.answer_accuracy)
-    return Calibration(temperature=temperature, uncertain_below=threshold)
+    found = fit_calibration(predict(engine, held_out.ids), held_out.owner, held_out.labels)
+    scores = score_texts(engine, draft.model_copy(update={"calibration": found}), held_out)
+    threshold = fit_threshold(scores, held_out.labels, recipe.answer_accuracy)
+    return found.model_copy(update={"uncertain_below": threshold})
 
 
 def _labels(dataset: Dataset, training: Examples) -> list[Label]:

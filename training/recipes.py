@@ -51,8 +51,6 @@ class Recipe:
     """The label's part in such a target."""
     teachers: tuple[str, ...] = ()
     """Recipes, with their versions, whose models join the linear one in answering for the texts without a label."""
-    linear_relearns: bool = False
-    """Whether the linear model learns anew, from their answers too, before it gives its own."""
     smoothing: float = 0.0
     """What of a target goes to all labels alike."""
     window_share: float = 0.0
@@ -136,9 +134,9 @@ _TOPIC_2: dict[str, Any] = {
     "answer_accuracy": 0.9,
 }  # fmt: skip
 _SENTIMENT_3: dict[str, Any] = {
-    **_SENTIMENT_2, "version": 3, "teachers": ("sentiment-gru.v2",), "linear_relearns": True,
+    **_SENTIMENT_2, "version": 3, "teachers": ("sentiment-gru.v2",),
 }  # fmt: skip
-_TOPIC_3: dict[str, Any] = {**_TOPIC_2, "version": 3, "pretrain": 5, "teacher": True, "label_share": 0.9, "epochs": 7}
+_TOPIC_3: dict[str, Any] = {**_TOPIC_2, "version": 3, "pretrain": 10, "teacher": True, "label_share": 0.9, "epochs": 7}
 _TUTORIAL: dict[str, Any] = {
     "data": "imdb", "num_words": 500, "windows": "last", "optimizer": "rmsprop", "learning_rate": 1e-4, "batch": 64,
     "epochs": 100, "patience": 4,

@@ -20,10 +20,9 @@ from sklearn.preprocessing import normalize
 from app.text import split_words
 from training.datasets import Examples
 from training.datasets.dataset import Labels
-from training.evaluate import fit_temperature, match_temperature
+from training.evaluate import fit_temperature
 
 Scores = NDArray[np.float64]
-Weights = NDArray[np.float32]
 FOLDS: Final = 5
 _STRENGTH: Final = 50.0
 """Inverse of the penalty, for rows of length 1."""
@@ -32,16 +31,16 @@ _CERTAIN: Final = 20.0
 
 
 class Teacher:
-    """Learns from texts with labels, 0 to `labels` - 1. `weights` (texts,): how much each counts, or 1."""
+    """Learns from texts with labels, 0 to `labels` - 1."""
 
-    def __init__(self, examples: Examples, labels: int, weights: Weights | None = None) -> None:
-        least = 2 + len(examples) // 50_000 if len(examples) > 1_000 else 1
-        self._words = CountVectorizer(analyzer=split_pairs, binary=True, min_df=least, dtype=np.float32)
+    def __init__(self, examples: Examples, labels: int) -> None:
+        self._words = CountVectorizer(
+            analyzer=split_pairs, binary=True, min_df=2 if len(examples) > 1_000 else 1, dtype=np.float32
+        )
         self._labels = labels
         self._rows: Any = self._words.fit_transform(examples.texts).tocsr()
         self._right = examples.labels
-        self._weights = np.ones(len(examples), np.float32) if weights is None else weights
-        self._members = _fit(self._rows, self._right, labels, self._weights)
+        self._members = _fit(self._rows, examples.labels, labels)
         self.temperature = 1.0
 
     def log_odds(self, texts: Sequence[str]) -> Scores:
@@ -57,7 +56,7 @@ class Teacher:
         """Probabilities of its own texts, each by a model that did not see it; sets the temperature."""
         found = np.zeros((len(self._right), self._labels))
         for seen, unseen in KFold(FOLDS, shuffle=True, random_state=seed).split(found):
-            members = _fit(self._rows[seen], self._right[seen], self._labels, self._weights[seen])
+            members = _fit(self._rows[seen], self._right[seen], self._labels)
             found[unseen] = _log_odds(members, self._rows[unseen])
         self.temperature = fit_temperature(softmax(found, axis=1), self._right)
         own: Scores = softmax(found / self.temperature, axis=1)
@@ -85,33 +84,19 @@ def split_pairs(text: str) -> list[str]:
     return [*words, *(f"{one} {other}" for one, other in itertools.pairwise(words))]
 
 
-def relearn(texts: Examples, others: Sequence[str], answers: Scores) -> Scores:
-    """Probabilities of `others` (others, labels) by a teacher of `texts` and of them, as far as `answers` are sure.
-
-    `answers` (others, labels): what is said of them before. A surely answered text counts half as much as one with a
-    label. The temperature is the one that brings the teacher nearest to `answers`.
-    """
-    labels = answers.shape[1]
-    sure = (answers.max(axis=1) - 1 / labels) / (1 - 1 / labels)
-    both = Examples([*texts.texts, *others], np.concatenate([texts.labels, answers.argmax(axis=1)]))
-    teacher = Teacher(both, labels, np.concatenate([np.ones(len(texts)), sure / 2]).astype(np.float32))
-    teacher.temperature = match_temperature(teacher.scores(others), answers)
-    return teacher.scores(others)
-
-
-def _fit(rows: Any, right: Labels, labels: int, weights: Weights) -> list[_Member]:
+def _fit(rows: Any, right: Labels, labels: int) -> list[_Member]:
     """With two labels one member does for both."""
-    return [_fit_member(rows, right == label, weights) for label in ((1,) if labels == 2 else range(labels))]
+    return [_fit_member(rows, right == label) for label in ((1,) if labels == 2 else range(labels))]
 
 
-def _fit_member(rows: Any, inside: NDArray[np.bool_], weights: Weights) -> _Member:
-    counts = [np.asarray(rows[part].T @ weights[part]).ravel() + 1.0 for part in (inside, ~inside)]
+def _fit_member(rows: Any, inside: NDArray[np.bool_]) -> _Member:
+    counts = [np.asarray(rows[part].sum(axis=0)).ravel() + 1.0 for part in (inside, ~inside)]
     shares = [count / count.sum() for count in counts]
     ratio = np.abs(np.log(shares[0] / shares[1])).astype(np.float32)
     if inside.all() or not inside.any():
         return _Member(ratio, None, _CERTAIN if inside.all() else -_CERTAIN)
     model = LogisticRegression(C=_STRENGTH, solver="liblinear", dual=True, max_iter=5_000, random_state=0)
-    return _Member(ratio, model.fit(_weigh(rows, ratio), inside, sample_weight=weights))
+    return _Member(ratio, model.fit(_weigh(rows, ratio), inside))
 
 
 def _log_odds(members: Sequence[_Member], rows: Any) -> Scores:

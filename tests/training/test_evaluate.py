@@ -1,6 +1,7 @@
 """Figures against numbers worked out by hand."""
 
 from math import log
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
+from app.bundle import Calibration
 from training.evaluate import (
     calibration_error,
     confusion,
     evaluate,
     find_confusions,
+    fit_calibration,
     fit_temperature,
     fit_threshold,
     log_loss,
@@ -96,6 +99,33 @@ def test_temperature_finds_the_factor_by_which_logits_are_too_large(factor: floa
     labels = (shares.cumsum(axis=1) < generator.random((20_000, 1))).sum(axis=1)
     scaled = np.exp(logits * factor)
     assert fit_temperature(scaled / scaled.sum(axis=1, keepdims=True), labels) == pytest.approx(factor, rel=0.05)
+
+
+def windows_of(counts: list[int], truth: Calibration, seed: int) -> tuple[Any, Any, Any]:
+    """Windows of texts, and labels drawn with the scores that `truth` gives them."""
+    generator = np.random.default_rng(seed)
+    owner = np.repeat(np.arange(len(counts)), counts)
+    logits = generator.normal(size=(len(owner), 3)) * 1.5
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    scores = [truth.scores(part) for part in np.split(p, np.cumsum(counts)[:-1])]
+    return p.astype(np.float32), owner, np.array([generator.choice(3, p=each) for each in scores])
+
+
+def test_calibration_finds_what_the_last_window_and_the_length_tell() -> None:
+    truth = Calibration(temperature=0.6, last_window=0.8, growth=0.7, uncertain_below=0)
+    counts = np.random.default_rng(1).integers(1, 8, 6_000).tolist()
+    found = fit_calibration(*windows_of(counts, truth, 2))
+    assert found.temperature == pytest.approx(0.6, abs=0.08)
+    assert found.last_window == pytest.approx(0.8, abs=0.2)
+    assert found.growth == pytest.approx(0.7, abs=0.25)
+
+
+def test_calibration_of_texts_of_one_window_is_a_temperature() -> None:
+    truth = Calibration(temperature=1.7, uncertain_below=0)
+    windows, owner, labels = windows_of([1] * 3_000, truth, 3)
+    found = fit_calibration(windows, owner, labels)
+    assert found.temperature == pytest.approx(fit_temperature(windows.astype(float), labels), rel=1e-3)
+    assert (found.last_window, found.growth, found.uncertain_below) == (0, 0, 0)
 
 
 def test_temperature_of_answers_all_right_stays_in_its_bounds() -> None:

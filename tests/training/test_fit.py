@@ -209,7 +209,6 @@ def taught(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         unlabelled=True,
         teacher=True,
         teachers=(elder.id,),
-        linear_relearns=True,
         pretrain=1,
         epochs=2,
         patience=None,
@@ -246,7 +245,7 @@ def test_no_test_text_reaches_what_is_learned(taught: Any, tiny: Any, tmp_path: 
     for dataset, out in ((one, tmp_path / "one"), (other, tmp_path / "other")):
         bundles.append(read_bundle(fit(taught, dataset, out, say=lambda line: None)))
     first, second = (sorted(steps(tmp_path / name), key=repr) for name in ("one", "other"))
-    assert {name.partition(".")[0] for name, _ in first} == {"vectors", "language", "teacher", "relearned", "elder"}
+    assert {name.partition(".")[0] for name, _ in first} == {"vectors", "language", "teacher", "elder"}
     for (name, arrays), (same, others) in zip(first, second, strict=True):
         assert name == same
         assert all(np.array_equal(arrays[key], others[key]) for key in arrays)

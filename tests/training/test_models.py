@@ -1,6 +1,5 @@
 """A text's windows are averaged in training as they are in serving."""
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -10,14 +9,14 @@ pytest.importorskip("keras")
 
 import keras
 
-from app.bundle import Manifest
+from app.bundle import Calibration
 from training import models
 from training.network import Convolution, Embedding, Recurrent
 
 
 @pytest.mark.parametrize("labels", [2, 3])
 def test_learner_answers_a_text_as_the_service_does(labels: int, tiny: Any, whole_run: Any) -> None:
-    """`Manifest.scores` at temperature 1, window by window from the served model."""
+    """`Calibration.scores` with nothing fitted, window by window from the served model."""
     served = models.build(tiny.recipe(), labels)
     learner = models.build_learner(served)
     ids = np.random.default_rng(0).integers(4, 40, (7, 10)).astype(np.int32)
@@ -25,10 +24,10 @@ def test_learner_answers_a_text_as_the_service_does(labels: int, tiny: Any, whol
     windows = np.asarray(served(ids))
     whole = np.concatenate([1 - windows, windows], axis=1) if labels == 2 else windows
     texts = np.asarray(learner([ids, owner]))
-    manifest = Manifest.model_construct(calibration=dataclasses.make_dataclass("C", ["temperature"])(1.0))
+    calibration = Calibration(temperature=1, uncertain_below=0)
     assert np.array_equal(texts[7:], windows)
     for text in (0, 1, 2):
-        scores = manifest.scores(whole[owner == text])
+        scores = calibration.scores(whole[owner == text])
         assert texts[text] == pytest.approx(scores[1:] if labels == 2 else scores, abs=1e-6)
 
 

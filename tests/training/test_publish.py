@@ -128,7 +128,11 @@ def test_card_has_the_figures(bundle: Bundle, report: dict[str, Any]) -> None:
     for name, row in report["per_label"].items():
         recall = f"{row['recall']:.3f} ({row['recall_low']:.2f} to {row['recall_high']:.2f})"
         assert f"(`{name}`) | {row['support']} | {row['precision']:.3f} | {recall} | {row['f1']:.3f} |" in card
-    assert f"temperature {bundle.manifest.calibration.temperature:.3f}" in card
+    fitted = bundle.manifest.calibration
+    assert f"temperature {fitted.temperature:.3f}; beside the average of all windows" in card
+    assert (
+        f"the last one counts {fitted.last_window:.3f}; of n windows the log-odds are {fitted.growth:.3f} ln n" in card
+    )
     assert f"{report['test']['cover']['answered']:.1%} are answered" in card
     assert "| to learn from | 67 |" in card
     assert "| held out | 17 |" in card

@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("sklearn")
 
 from training.datasets import Examples
-from training.teacher import Teacher, relearn
+from training.teacher import Teacher
 
 
 def texts(count: int, labels: int, seed: int = 0) -> Examples:
@@ -50,29 +50,3 @@ def test_label_of_every_text_is_always_the_answer(label: int) -> None:
     drawn = texts(20, 2)
     teacher = Teacher(Examples(drawn.texts, np.full(20, label)), 2)
     assert teacher.scores(["good not a", "something else"])[:, label].min() > 0.99
-
-
-def test_teacher_learns_from_sure_answers_what_no_label_told() -> None:
-    """A pair that stands in no labelled text; of half the texts that have it nothing was said."""
-    others = [f"{filler} {said}" for filler in "abcd" * 20 for said in ("really bad", "really fine")]
-    answers = np.array([[0.95, 0.05], [0.05, 0.95]] * 80)
-    unsure = np.arange(160) // 2 % 4 == 3
-    answers[unsure] = 0.5
-    found = relearn(texts(60, 2), others, answers)
-    assert (found[unsure][::2, 0] > 0.75).all()
-    assert (found[unsure][1::2, 1] > 0.75).all()
-
-
-def test_unsure_answers_teach_nothing() -> None:
-    known, others = texts(60, 2), ["a not good", "b good not", "c not good"]
-    found = relearn(known, others, np.full((3, 2), 0.5))
-    assert found.argmax(axis=1).tolist() == [0, 1, 0]
-    assert found == pytest.approx(0.5, abs=0.15)  # as near to the answers as a temperature brings it
-
-
-def test_weight_of_a_text_is_how_often_it_counts() -> None:
-    known = texts(40, 2)
-    twice = Teacher(Examples([*known.texts, *known.texts[:10]], np.append(known.labels, known.labels[:10])), 2)
-    weights = np.where(np.arange(40) < 10, 2, 1).astype(np.float32)
-    probes = texts(20, 2, seed=2).texts
-    assert Teacher(known, 2, weights).scores(probes) == pytest.approx(twice.scores(probes), abs=0.02)
