@@ -16,7 +16,11 @@ _READING = {
     "last": "the last {maxlen} words that the word index knows",
     "cover": "the whole text, in windows of {maxlen} words",
 }
-_HELD_OUT = {"tutorial": "a fifth of each label's texts, drawn by chance", "last-fifth": "the last fifth of the texts"}
+_HELD_OUT = {
+    "tutorial": "a fifth of each label's texts, drawn by chance",
+    "last-fifth": "the last fifth of the texts",
+    "grouped": "a fifth of each label's texts; none is about the same film, say, as a text to learn from",
+}
 _UNFIT = ("Decisions about people.", "Texts unlike those it was trained on.")
 
 

@@ -134,7 +134,7 @@ _TOPIC_2: dict[str, Any] = {
     "answer_accuracy": 0.9,
 }  # fmt: skip
 _SENTIMENT_3: dict[str, Any] = {
-    **_SENTIMENT_2, "version": 3, "teachers": ("sentiment-gru.v2",),
+    **_SENTIMENT_2, "version": 3, "teachers": ("sentiment-gru.v2",), "holdout": "grouped",
 }  # fmt: skip
 _TOPIC_3: dict[str, Any] = {**_TOPIC_2, "version": 3, "pretrain": 10, "teacher": True, "label_share": 0.9, "epochs": 7}
 _TUTORIAL: dict[str, Any] = {

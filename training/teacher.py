@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import KFold
+from sklearn.model_selection import GroupKFold, KFold
 from sklearn.preprocessing import normalize
 
 from app.text import split_words
@@ -39,7 +39,7 @@ class Teacher:
         )
         self._labels = labels
         self._rows: Any = self._words.fit_transform(examples.texts).tocsr()
-        self._right = examples.labels
+        self._right, self._groups = examples.labels, examples.groups
         self._members = _fit(self._rows, examples.labels, labels)
         self.temperature = 1.0
 
@@ -55,7 +55,10 @@ class Teacher:
     def score_own(self, seed: int) -> Scores:
         """Probabilities of its own texts, each by a model that did not see it; sets the temperature."""
         found = np.zeros((len(self._right), self._labels))
-        for seen, unseen in KFold(FOLDS, shuffle=True, random_state=seed).split(found):
+        folds: Any = KFold(FOLDS, shuffle=True, random_state=seed)
+        if self._groups is not None:  # nor one that saw another text of the group
+            folds = GroupKFold(FOLDS, shuffle=True, random_state=seed)
+        for seen, unseen in folds.split(found, groups=self._groups):
             members = _fit(self._rows[seen], self._right[seen], self._labels)
             found[unseen] = _log_odds(members, self._rows[unseen])
         self.temperature = fit_temperature(softmax(found, axis=1), self._right)

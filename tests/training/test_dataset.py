@@ -1,5 +1,6 @@
 """The shape that every data set has, and what is held out of it."""
 
+import dataclasses
 from collections import Counter
 from typing import Any
 
@@ -129,3 +130,32 @@ def test_probes_are_short_new_and_labelled_as_the_data_is(shipped: Any) -> None:
     assert {probe.label for probe in shipped.PROBES} - {None} <= shipped.LABELS.keys()
     kinds = {probe.tries for probe in shipped.PROBES}
     assert {"a product", "a recipe", "a tweet", "another language", "no word at all"} <= kinds
+
+
+def test_no_group_is_on_both_sides_of_a_grouped_split() -> None:
+    generator = np.random.default_rng(0)
+    groups = generator.integers(0, 60, 600)
+    fit, validation = hold_out(dataclasses.replace(examples(*[0, 1] * 300), groups=groups), "grouped")
+    assert fit.groups is not None
+    assert validation.groups is not None
+    assert not set(fit.groups.tolist()) & set(validation.groups.tolist())
+    assert sorted([*fit.texts, *validation.texts]) == sorted(examples(*[0, 1] * 300).texts)
+    assert len(validation) == pytest.approx(120, abs=25)
+    assert validation.labels.mean() == pytest.approx(0.5, abs=0.1)
+
+
+def test_texts_of_unknown_groups_cannot_be_held_out_by_them() -> None:
+    with pytest.raises(DataError, match="do not say what each text is about"):
+        hold_out(examples(*[0, 1] * 20), "grouped")
+
+
+def test_texts_that_are_read_alike_are_of_one_group() -> None:
+    """However they are written; one of which nothing is said is its own group."""
+    train = Examples(["text text", "Text, text!", "text", "text text text"], np.array([0, 1, 0, 1]))
+    grouped = dataset(train, train).with_groups([("TEXT unheard text", "one film"), ("text", "another")]).train
+    assert grouped.groups is not None
+    first, same, other, alone = grouped.groups.tolist()
+    assert first == same
+    assert len({first, other, alone}) == 3
+    assert grouped.take(np.array([2, 0])).groups is not None
+    assert grouped.take(np.array([2, 0])).groups.tolist() == [other, first]  # type: ignore[union-attr]

@@ -1,6 +1,8 @@
 """IMDB from Keras' arrays, the unpacked folder and the published archive: one shape, the same ids."""
 
 import importlib
+import shutil
+import tarfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 
 from app.errors import DataError
 from app.text import TextEncoder
-from training.datasets import Dataset, Examples, imdb
+from training.datasets import Dataset, Examples, hold_out, imdb
 
 KINDS = ("npz", "folder", "archive")
 
@@ -162,3 +164,37 @@ def test_arrays_that_do_not_fit_are_refused(columns: Any, reason: str, layouts: 
     layouts.arrays(tmp_path / "imdb.npz", **{**fitting, **columns})
     with pytest.raises(DataError, match=reason):
         imdb.load(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["folder", "archive"])
+def test_films_are_what_the_training_reviews_are_about(kind: str, layouts: Any, tmp_path: Path) -> None:
+    folder = layouts.reviews["folder"](tmp_path) / "aclImdb"
+    for label in ("pos", "neg"):
+        count = len(list((folder / "train" / label).iterdir()))
+        urls = [f"http://example.org/title/{label}{place // 2}/usercomments\n" for place in range(count)]
+        (folder / "train" / f"urls_{label}.txt").write_text("".join(urls))
+    expected = {
+        path.read_text(): f"http://example.org/title/{path.parent.name}{int(path.name.split('_')[0]) // 2}"
+        for label in ("pos", "neg")
+        for path in (folder / "train" / label).iterdir()
+    }
+    if kind == "archive":
+        with tarfile.open(tmp_path / "aclImdb_v1.tar.gz", "w:gz") as archive:
+            archive.add(folder, "aclImdb")
+        shutil.rmtree(folder)
+    found = imdb.load_films(tmp_path)
+    assert dict(found) == expected
+    assert len(found) == len(expected)
+
+
+def test_archive_that_does_not_name_films_says_nothing(layouts: Any, tmp_path: Path) -> None:
+    assert imdb.load_films(layouts.reviews["archive"](tmp_path)) == []
+
+
+def test_no_film_of_the_training_reviews_is_on_both_sides(real_data: Path) -> None:
+    """Of 3,456 films; six have no review but one that stands word for word under another film too."""
+    dataset = imdb.load(real_data, "npz").with_groups(imdb.load_films(real_data))
+    assert len(set(dataset.train.groups.tolist())) == 3_450  # type: ignore[union-attr]
+    fit, validation = hold_out(dataset.train, "grouped")
+    assert not set(fit.groups.tolist()) & set(validation.groups.tolist())  # type: ignore[union-attr]
+    assert (len(fit), len(validation)) == (19_998, 5_002)

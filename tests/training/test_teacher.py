@@ -50,3 +50,14 @@ def test_label_of_every_text_is_always_the_answer(label: int) -> None:
     drawn = texts(20, 2)
     teacher = Teacher(Examples(drawn.texts, np.full(20, label)), 2)
     assert teacher.scores(["good not a", "something else"])[:, label].min() > 0.99
+
+
+def test_own_texts_are_judged_by_models_that_saw_none_of_their_group() -> None:
+    """A name tells the label of a film that was seen, and nothing of another."""
+    generator = np.random.default_rng(0)
+    films = np.arange(300) % 30
+    drawn = Examples([f"name{film} {generator.choice(list('abcdefgh'))}" for film in films], films % 2)
+    alone = Teacher(drawn, 2).score_own(seed=1)
+    grouped = Teacher(Examples(drawn.texts, drawn.labels, films), 2).score_own(seed=1)
+    assert (alone.argmax(axis=1) == drawn.labels).mean() > 0.95
+    assert (grouped.argmax(axis=1) == drawn.labels).mean() < 0.65

@@ -48,14 +48,19 @@ def data_from_environment() -> Path | None:
 def load(
     name: str, directory: Path | None, source: str = "auto", limit: int | None = None, *, unlabelled: bool = False
 ) -> "Dataset":
-    """The data set `name` from `directory`, else Keras' download; of each part no more than `limit` texts."""
+    """The data set `name` from `directory`, else Keras' download; of each part no more than `limit` texts.
+
+    With `unlabelled`, whatever stands beside the labelled texts is read too: more texts, and what each is about.
+    """
     if directory is not None and not directory.is_dir():
         raise DataError(f"{directory} is not a directory. --data (or SENTOPIC_DATA) names one with the data's files.")
-    from training.datasets import LOADERS, UNLABELLED
+    from training.datasets import GROUPS, LOADERS, UNLABELLED
 
     dataset = LOADERS[name](directory, source)
     if unlabelled:
         dataset = dataset.with_unlabelled(UNLABELLED[name](directory))
+        if name in GROUPS and (groups := GROUPS[name](directory)):
+            dataset = dataset.with_groups(groups)
     return dataset.limited(limit) if limit else dataset
 
 

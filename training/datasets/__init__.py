@@ -11,5 +11,7 @@ UNLABELLED: dict[str, Callable[[Path | None], list[str]]] = {
     "imdb": imdb.load_unlabelled,
     "reuters": reuters.load_unlabelled,
 }
+GROUPS: dict[str, Callable[[Path | None], list[tuple[str, str]]]] = {"imdb": imdb.load_films}
+"""What the training texts are about, for the data sets that say so."""
 
-__all__ = ["LOADERS", "UNLABELLED", "Dataset", "Examples", "Holdout", "Probe", "digest", "hold_out"]
+__all__ = ["GROUPS", "LOADERS", "UNLABELLED", "Dataset", "Examples", "Holdout", "Probe", "digest", "hold_out"]

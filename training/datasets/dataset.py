@@ -1,7 +1,7 @@
 """The one shape that every data set has, whatever it was read from."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -13,7 +13,7 @@ from app.errors import DataError
 from app.text import split_words
 
 Labels = NDArray[np.int64]
-Holdout = Literal["tutorial", "last-fifth"]
+Holdout = Literal["tutorial", "last-fifth", "grouped"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,8 @@ class Examples:
 
     texts: Sequence[str]
     labels: Labels
+    groups: NDArray[np.int64] | None = None
+    """What each is about, where that is known, as a number: a film. The same group tells more than new texts will."""
 
     def __post_init__(self) -> None:
         if self.labels.shape != (len(self.texts),):
@@ -31,7 +33,8 @@ class Examples:
         return len(self.texts)
 
     def take(self, places: NDArray[np.integer]) -> "Examples":
-        return Examples([self.texts[i] for i in places], self.labels[places])
+        groups = None if self.groups is None else self.groups[places]
+        return Examples([self.texts[i] for i in places], self.labels[places], groups)
 
     def first_words(self, count: int) -> "Examples":
         """Each text as if no more than its first `count` words had been written."""
@@ -77,14 +80,23 @@ class Dataset:
 
     def with_unlabelled(self, texts: Iterable[str]) -> "Dataset":
         """Without those that are there already, word for word: copies of test texts must not be learned from."""
-        index = set(self.words)
-
-        def read(text: str) -> tuple[str, ...]:
-            return tuple(word for word in split_words(text) if word in index)
-
+        read = self._reader()
         known = {read(text) for part in (self.train, self.test) for text in part.texts}
         fresh = {words: text for text in reversed(list(texts)) if (words := read(text)) and words not in known}
         return replace(self, unlabelled=list(reversed(fresh.values())))
+
+    def with_groups(self, groups: Iterable[tuple[str, str]]) -> "Dataset":
+        """`groups`: texts and what each is about, by name. A training text that is not among them is its own group."""
+        read = self._reader()
+        named = {read(text): name for text, name in groups}
+        names = [named.get(read(text), f"text {place}") for place, text in enumerate(self.train.texts)]
+        _, numbers = np.unique(names, return_inverse=True)
+        return replace(self, train=replace(self.train, groups=numbers.astype(np.int64)))
+
+    def _reader(self) -> Callable[[str], tuple[str, ...]]:
+        """The words of a text that the index knows: all that tells one text from another."""
+        index = set(self.words)
+        return lambda text: tuple(word for word in split_words(text) if word in index)
 
     @cached_property
     def unlabelled_sha256(self) -> str:
@@ -126,7 +138,14 @@ def hold_out(train: Examples, how: Holdout) -> tuple[Examples, Examples]:
     if how == "last-fifth":
         edge = int(len(train) * 0.8)
         return train.take(places[:edge]), train.take(places[edge:])
-    from sklearn.model_selection import train_test_split
+    from sklearn.model_selection import StratifiedGroupKFold, train_test_split
+
+    if how == "grouped":
+        if train.groups is None:
+            raise DataError("the data do not say what each text is about, so none can be held out by that")
+        folds = StratifiedGroupKFold(5, shuffle=True, random_state=26)
+        fit, validation = next(folds.split(places, train.labels, train.groups))
+        return train.take(fit), train.take(validation)
 
     _, counts = np.unique(train.labels, return_counts=True)
     stratified = counts.min() >= 2 and len(train) // 5 >= len(counts)

@@ -1,6 +1,6 @@
 """IMDB reviews (Maas et al., 2011): 25,000 for training, 25,000 for the test, negative or positive."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -89,15 +89,36 @@ def load(directory: Path | None, source: str = "auto") -> Dataset:
 
 def load_unlabelled(directory: Path | None) -> list[str]:
     """The 50,000 reviews without a label, by file name: from the archive in `directory`, else from its publisher."""
-    if directory is None:
-        directory = keras_files.download_from(ARCHIVE_URL, file_hash=_MD5_ARCHIVE).parent
-    if not any((directory / name).exists() for name in (ARCHIVE, FOLDER)):
-        raise DataError(
-            f"{directory} has no {ARCHIVE}, which the unlabelled reviews stand in. Get it ({ARCHIVE_URL}), "
-            "or train a recipe without them: sentiment-gru.v1, say."
-        )
+    directory = _with_archive(directory, "the reviews without a label")
     reviews = read_reviews(directory)
     return [text for _, text in sorted((name, text) for _, label, name, text in reviews if label == "unsup")]
+
+
+def load_films(directory: Path | None) -> list[tuple[str, str]]:
+    """The training reviews with a label, and which film each is about; none where the archive does not say."""
+    directory = _with_archive(directory, "what the reviews are about")
+    films: dict[tuple[str, str], str] = {}
+    for path, data in _read_files(directory):
+        steps = path.split("/")
+        if len(steps) == 3 and steps[1] == "train" and steps[2].startswith("urls_"):
+            label = steps[2].removeprefix("urls_").removesuffix(".txt")
+            for place, url in enumerate(data.decode().splitlines()):
+                films[label, str(place)] = url.partition("/usercomments")[0]
+    reviews = [review for review in read_reviews(directory) if review[0] == "train" and review[1] != "unsup"]
+    if not films:
+        return []
+    return [(text, films.get((label, name.split("_")[0]), name)) for _, label, name, text in reviews]
+
+
+def _with_archive(directory: Path | None, what: str) -> Path:
+    if directory is None:
+        return Path(keras_files.download_from(ARCHIVE_URL, file_hash=_MD5_ARCHIVE).parent)
+    if not any((directory / name).exists() for name in (ARCHIVE, FOLDER)):
+        raise DataError(
+            f"{directory} has no {ARCHIVE}, which {what} stands in. Get it ({ARCHIVE_URL}), "
+            "or train a recipe without them: sentiment-gru.v1, say."
+        )
+    return directory
 
 
 def _from_arrays(arrays: Path, word_index: Path) -> Dataset:
@@ -135,15 +156,21 @@ def _assemble(train: Examples, test: Examples, words: list[str]) -> Dataset:
 
 def read_reviews(directory: Path) -> Iterator[tuple[str, str, str, str]]:
     """(part, label, file name, text) of each raw review: `train` or `test`; `neg`, `pos` or `unsup`."""
-    folder = directory / FOLDER
-    files: Iterable[tuple[str, bytes]] = read_members(directory / ARCHIVE, ".txt")
-    if folder.exists():
-        files = ((str(path.relative_to(directory)), path.read_bytes()) for path in folder.glob("*/*/*.txt"))
-    for path, data in files:
-        steps = path.removeprefix("./").split("/")
+    for path, data in _read_files(directory):
+        steps = path.split("/")
         if len(steps) == 4 and steps[0] == FOLDER:
             try:
                 text = data.decode("utf-8")
             except UnicodeDecodeError as error:
                 raise DataError(f"{path} in {directory} is not UTF-8 ({error}). Get it anew.") from error
             yield steps[1], steps[2], steps[3], text
+
+
+def _read_files(directory: Path) -> Iterator[tuple[str, bytes]]:
+    """(path, content) of each file of the unpacked folder, or else of the archive."""
+    folder = directory / FOLDER
+    if folder.exists():
+        found = ((path.relative_to(directory).as_posix(), path.read_bytes()) for path in folder.rglob("*.txt"))
+    else:
+        found = ((path.removeprefix("./"), data) for path, data in read_members(directory / ARCHIVE, ".txt"))
+    yield from found
