@@ -56,7 +56,9 @@ class Teacher:
         """Probabilities of its own texts, each by a model that did not see it; sets the temperature."""
         found = np.zeros((len(self._right), self._labels))
         folds: Any = KFold(FOLDS, shuffle=True, random_state=seed)
-        if self._groups is not None:  # nor one that saw another text of the group
+        if (
+            self._groups is not None and len(np.unique(self._groups)) >= FOLDS
+        ):  # nor one that saw another text of the group
             folds = GroupKFold(FOLDS, shuffle=True, random_state=seed)
         for seen, unseen in folds.split(found, groups=self._groups):
             members = _fit(self._rows[seen], self._right[seen], self._labels)

@@ -149,6 +149,12 @@ def test_texts_of_unknown_groups_cannot_be_held_out_by_them() -> None:
         hold_out(examples(*[0, 1] * 20), "grouped")
 
 
+def test_texts_of_few_groups_cannot_be_held_out_by_them() -> None:
+    few = dataclasses.replace(examples(*[0, 1] * 20), groups=np.arange(40) // 10)
+    with pytest.raises(DataError, match="fewer than five things"):
+        hold_out(few, "grouped")
+
+
 def test_texts_that_are_read_alike_are_of_one_group() -> None:
     """However they are written; one of which nothing is said is its own group."""
     train = Examples(["text text", "Text, text!", "text", "text text text"], np.array([0, 1, 0, 1]))

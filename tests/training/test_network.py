@@ -146,7 +146,8 @@ def slice_for(recipe: Recipe) -> Dataset:
     def draw(count: int) -> Examples:
         ranks = generator.zipf(1.3, (count, 30)) % len(words)
         labels = np.arange(count) % len(names)
-        return Examples([" ".join(words[rank] for rank in row) for row in ranks], labels)
+        groups = np.arange(count) // len(names)
+        return Examples([" ".join(words[rank] for rank in row) for row in ranks], labels, groups)
 
     texts = tuple(draw(3).texts)
     return Dataset(recipe.data, "slice", names, words, draw(5 * len(names) + 10), draw(20), texts)

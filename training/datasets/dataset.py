@@ -130,7 +130,7 @@ def hold_out(train: Examples, how: Holdout) -> tuple[Examples, Examples]:
     """Splits off the fifth on which choices are made: (for training, for validation).
 
     `tutorial`: stratified, `random_state=26` (labels too rare for that, as in a slice for trying, fall
-    as they may); `last-fifth`: Keras' `validation_split=0.2`.
+    as they may); `last-fifth`: Keras' `validation_split=0.2`; `grouped`: stratified, and no group on both sides.
     """
     places = np.arange(len(train))
     if len(train) < 5:
@@ -143,6 +143,8 @@ def hold_out(train: Examples, how: Holdout) -> tuple[Examples, Examples]:
     if how == "grouped":
         if train.groups is None:
             raise DataError("the data do not say what each text is about, so none can be held out by that")
+        if len(np.unique(train.groups)) < 5:
+            raise DataError("texts about fewer than five things are too few to hold out a fifth by that")
         folds = StratifiedGroupKFold(5, shuffle=True, random_state=26)
         fit, validation = next(folds.split(places, train.labels, train.groups))
         return train.take(fit), train.take(validation)
