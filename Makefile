@@ -39,7 +39,7 @@ types: $(VENV)/dev.stamp  ## strict types
 
 environment: $(VENV)/dev.stamp  ## everything that training and tests need, in .venv
 
-train: $(VENV)/dev.stamp  ## the shipped bundles anew, into artifacts/; interrupted, it goes on where it was (2 hours on two cores)
+train: $(VENV)/dev.stamp  ## the shipped bundles anew, into artifacts/; interrupted, it goes on where it was (hours)
 	for recipe in sentiment-gru sentiment-lstm topic-gru topic-lstm; do \
 		$(BIN)/sentopic-train fit $$recipe --resume $(if $(DATA),--data $(DATA)) --out artifacts || exit; done
 
