@@ -15,7 +15,7 @@ from scipy.special import softmax
 from app.text import TextEncoder
 from training import language
 from training.batches import Lessons, to_targets
-from training.datasets import Dataset, Examples
+from training.datasets import Dataset, Examples, digest
 from training.encoding import encode
 from training.recipes import Recipe
 from training.teacher import Scores, Teacher
@@ -38,8 +38,7 @@ class Shelf:
 
     def keep(self, name: str, made_from: list[Any], make: Callable[[Path], Arrays]) -> Arrays:
         """What `make` gave, now or before. `make` may leave unfinished work in the folder that it is given."""
-        digest = hashlib.sha256(json.dumps([name, *made_from]).encode()).hexdigest()
-        key = f"{name}-{digest[:16]}"
+        key = f"{name}-{hashlib.sha256(json.dumps([name, *made_from]).encode()).hexdigest()[:16]}"
         path = self.folder / f"{key}.npz"
         if path.exists():
             with np.load(path) as found:
@@ -138,7 +137,5 @@ def _outputs(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _digest(texts: Examples) -> str:
-    digest = hashlib.sha256(texts.labels.astype("<i8").tobytes())
-    for text in texts.texts:
-        digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
-    return digest.hexdigest()
+    groups = [] if texts.groups is None else texts.groups.tolist()
+    return digest([*texts.texts, json.dumps([texts.labels.tolist(), groups])])

@@ -54,7 +54,7 @@ def test_pieces_are_made_once(tiny: Any, tmp_path: Path, monkeypatch: pytest.Mon
     assert len(said) == len(made)
 
 
-@pytest.mark.parametrize("change", ["seed", "texts", "unlabelled", "labels"])
+@pytest.mark.parametrize("change", ["seed", "texts", "unlabelled", "labels", "groups"])
 def test_pieces_of_something_else_are_not_taken(change: str, tiny: Any, tmp_path: Path) -> None:
     recipe, said = tiny.recipe(teacher=True, unlabelled=True, pretrain=1), list[str]()
     dataset = tiny.dataset(2).with_unlabelled(["w1 w2 w3 w4"])
@@ -73,8 +73,10 @@ def test_pieces_of_something_else_are_not_taken(change: str, tiny: Any, tmp_path
         train = train.take(np.arange(60))
     elif change == "unlabelled":
         dataset = dataset.with_unlabelled(["w1 w2 w3 w5"])
-    else:
+    elif change == "labels":
         train = dataclasses.replace(train, labels=1 - train.labels)
+    else:
+        train = dataclasses.replace(train, groups=np.arange(len(train)) // 4)
     make()
     assert len(said) == 2 * before
 
