@@ -67,6 +67,8 @@ class Calibration(_Sealed):
     """What the last window counts beside the average of all: a text may end with its verdict."""
     growth: Annotated[float, Field(ge=0, le=100)] = 0.0
     """How much surer a text is the more windows it has: its log-odds grow by this times the windows' logarithm."""
+    damping: Annotated[float, Field(ge=-1, lt=1)] = 0.0
+    """How much less the surest answers are believed: log-odds are multiplied by 1 - damping · confidence."""
     uncertain_below: Share
     """An answer with less confidence than this is marked `uncertain`."""
 
@@ -74,8 +76,10 @@ class Calibration(_Sealed):
         """One text's scores (labels,) from its windows' probabilities (windows, labels), in their order."""
         logits = np.log(np.maximum(probabilities, 1e-7, dtype=np.float64))
         average = (logits.mean(axis=0) + self.last_window * logits[-1]) / (1 + self.last_window)
+        below = average - average.max()
         sharpness = (1 + self.growth * np.log(len(logits))) / self.temperature
-        scaled = np.exp((average - average.max()) * sharpness)
+        confidence = 1 / np.exp(below).sum()
+        scaled = np.exp(below * sharpness * (1 - self.damping * confidence))
         shares: NDArray[np.float64] = scaled / scaled.sum()
         return shares
 

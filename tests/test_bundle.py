@@ -249,6 +249,12 @@ def test_text_may_be_surer_the_more_windows_it_has() -> None:
     assert log_odds([0.9] * 3, growth=0.5) == pytest.approx(np.log(9) * (1 + 0.5 * np.log(3)), abs=1e-5)
 
 
+def test_damping_holds_back_the_surest_most() -> None:
+    assert log_odds([0.9], damping=0.5) == pytest.approx(np.log(9) * (1 - 0.5 * 0.9), abs=1e-5)
+    assert log_odds([0.2], damping=0.5) == pytest.approx(-np.log(4) * (1 - 0.5 * 0.8), abs=1e-5)
+    assert log_odds([0.9, 0.9], damping=-0.5) == pytest.approx(np.log(9) * (1 + 0.5 * 0.9), abs=1e-5)
+
+
 def test_certain_windows_give_finite_scores() -> None:
     scores = manifest(0.1).scores(np.array([[0.0, 1.0], [1.0, 0.0]], np.float32))
     assert scores == pytest.approx([0.5, 0.5])

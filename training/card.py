@@ -150,8 +150,9 @@ def _confidence(manifest: Manifest, recipe: Recipe, found: Figures) -> Iterable[
         )
     yield "## Confidence"
     yield (
-        f"It is calibrated on the held-out texts (temperature {fitted.temperature:.3f}{windows}): calibration "
-        f"error {checked.calibration_error:.4f} there, {own.calibration_error:.4f} on the test texts."
+        f"It is calibrated on the held-out texts (temperature {fitted.temperature:.3f}, damping {fitted.damping:.3f}"
+        f"{windows}): calibration error {checked.calibration_error:.4f} there, {own.calibration_error:.4f} on the "
+        "test texts."
     )
     yield "![Confidence against accuracy](reliability.png)"
     yield (

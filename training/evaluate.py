@@ -3,18 +3,20 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import sqrt
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 from sklearn.metrics import confusion_matrix
 
 from app.bundle import Calibration
 from training.datasets.dataset import Labels
 
 Scores = NDArray[np.float64]
+_MOST_DAMPED: Final = 0.8
+"""Damping beyond this would make the surest of two-label answers less sure than others."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,7 @@ def macro_f1_interval(counts: list[list[int]], draws: int = 1_000) -> tuple[floa
 def fit_calibration(windows: NDArray[np.float32], owner: NDArray[np.int64], labels: Labels) -> Calibration:
     """What makes the log loss of the texts least; `windows` (windows, labels): probabilities, text after text.
 
-    Where every text has one window, that is the temperature alone. Nothing is `uncertain` yet.
+    Where every text has one window, that is temperature and damping alone. Nothing is `uncertain` yet.
     """
     logits = np.log(np.maximum(windows, 1e-7, dtype=np.float64))
     count = np.bincount(owner)
@@ -211,18 +213,20 @@ def fit_calibration(windows: NDArray[np.float32], owner: NDArray[np.int64], labe
     last, length = logits[ends], np.log(count)[:, None]
 
     def loss(values: NDArray[np.float64]) -> float:
-        log_temperature, share, growth = values
-        mixed = (average + share * last) / (1 + share) * (1 + growth * length) / np.exp(log_temperature)
+        log_temperature, damping, share, growth = values
+        mixed = (average + share * last) / (1 + share)
+        confidence = softmax(mixed, axis=1).max(axis=1, keepdims=True)
+        mixed = mixed * (1 + growth * length) * (1 - damping * confidence) / np.exp(log_temperature)
         return float(-log_softmax(mixed, axis=1)[np.arange(len(labels)), labels].mean())
 
-    ways = 3 if count.max() > 1 else 1
-    bounds = [(np.log(0.05), np.log(20)), (0, 5), (0, 5)]
-    fixed = [(0.0, 0.0)] * (3 - ways)
-    found = minimize(loss, np.zeros(3), method="L-BFGS-B", bounds=[*bounds[:ways], *fixed], tol=1e-10).x
+    of_windows = (0, 5) if count.max() > 1 else (0, 0)
+    bounds = [(np.log(0.05), np.log(20)), (-1, _MOST_DAMPED), of_windows, of_windows]
+    found = minimize(loss, np.zeros(4), method="L-BFGS-B", bounds=bounds, tol=1e-10).x
     return Calibration(
         temperature=round(float(np.exp(found[0])), 6),
-        last_window=round(float(found[1]), 6),
-        growth=round(float(found[2]), 6),
+        damping=round(float(found[1]), 6),
+        last_window=round(float(found[2]), 6),
+        growth=round(float(found[3]), 6),
         uncertain_below=0,
     )
 

@@ -105,6 +105,15 @@ _SENTIMENT_LSTM = (
     Dropout(0.3),
 )
 _SENTIMENT_GRU = (Embedding(64), SpatialDropout(0.2), Recurrent("gru", 64), Dropout(0.3))
+_SENTIMENT_LSTM_LARGE = (
+    Embedding(64),
+    SpatialDropout(0.2),
+    Recurrent("lstm", 128),
+    Dropout(0.3),
+    Recurrent("lstm", 64),
+    Dropout(0.3),
+)
+_SENTIMENT_GRU_LARGE = (Embedding(64), SpatialDropout(0.2), Recurrent("gru", 128), Dropout(0.3))
 _TOPIC_LSTM = (
     Embedding(128),
     SpatialDropout(0.2),
@@ -136,6 +145,7 @@ _TOPIC_2: dict[str, Any] = {
 _SENTIMENT_3: dict[str, Any] = {
     **_SENTIMENT_2, "version": 3, "teachers": ("sentiment-gru.v2",), "holdout": "grouped",
 }  # fmt: skip
+_SENTIMENT_4: dict[str, Any] = {**_SENTIMENT_2, "version": 4, "holdout": "grouped", "epochs": 3}
 _TOPIC_3: dict[str, Any] = {**_TOPIC_2, "version": 3, "pretrain": 10, "teacher": True, "label_share": 0.9, "epochs": 7}
 _TUTORIAL: dict[str, Any] = {
     "data": "imdb", "num_words": 500, "windows": "last", "optimizer": "rmsprop", "learning_rate": 1e-4, "batch": 64,
@@ -159,6 +169,8 @@ _TABLE = (
     Recipe(name="sentiment-gru", model="gru", network=_SENTIMENT_GRU, **_SENTIMENT_3),
     Recipe(name="topic-lstm", model="lstm", network=_TOPIC_LSTM, **_TOPIC_3),
     Recipe(name="topic-gru", model="gru", network=_TOPIC_GRU, **_TOPIC_3),
+    Recipe(name="sentiment-lstm", model="lstm", network=_SENTIMENT_LSTM_LARGE, pretrain=3, **_SENTIMENT_4),
+    Recipe(name="sentiment-gru", model="gru", network=_SENTIMENT_GRU_LARGE, pretrain=4, **_SENTIMENT_4),
     Recipe(
         name="imdb-lstm",
         model="imdb-lstm",

@@ -120,12 +120,19 @@ def test_calibration_finds_what_the_last_window_and_the_length_tell() -> None:
     assert found.growth == pytest.approx(0.7, abs=0.25)
 
 
-def test_calibration_of_texts_of_one_window_is_a_temperature() -> None:
-    truth = Calibration(temperature=1.7, uncertain_below=0)
-    windows, owner, labels = windows_of([1] * 3_000, truth, 3)
-    found = fit_calibration(windows, owner, labels)
-    assert found.temperature == pytest.approx(fit_temperature(windows.astype(float), labels), rel=1e-3)
+def test_calibration_of_texts_of_one_window_is_temperature_and_damping() -> None:
+    truth = Calibration(temperature=1.7, damping=0.4, uncertain_below=0)
+    found = fit_calibration(*windows_of([1] * 12_000, truth, 3))
+    assert found.temperature == pytest.approx(1.7, rel=0.15)
+    assert found.damping == pytest.approx(0.4, abs=0.15)
     assert (found.last_window, found.growth, found.uncertain_below) == (0, 0, 0)
+
+
+@given(st.floats(0.0, 0.8), st.floats(0.501, 0.9999), st.floats(0.501, 0.9999))
+def test_damping_as_it_is_fitted_keeps_the_order_of_two_label_answers(damping: float, one: float, other: float) -> None:
+    calibration = Calibration(temperature=1, damping=damping, uncertain_below=0)
+    sure, surer = (calibration.scores(np.array([[1 - p, p]]))[1] for p in sorted([one, other]))
+    assert sure <= surer + 1e-12
 
 
 def test_temperature_of_answers_all_right_stays_in_its_bounds() -> None:

@@ -129,7 +129,7 @@ def test_card_has_the_figures(bundle: Bundle, report: dict[str, Any]) -> None:
         recall = f"{row['recall']:.3f} ({row['recall_low']:.2f} to {row['recall_high']:.2f})"
         assert f"(`{name}`) | {row['support']} | {row['precision']:.3f} | {recall} | {row['f1']:.3f} |" in card
     fitted = bundle.manifest.calibration
-    assert f"temperature {fitted.temperature:.3f}; beside the average of all windows" in card
+    assert f"temperature {fitted.temperature:.3f}, damping {fitted.damping:.3f}; beside the average" in card
     assert (
         f"the last one counts {fitted.last_window:.3f}; of n windows the log-odds are {fitted.growth:.3f} ln n" in card
     )
