@@ -83,9 +83,12 @@ def ask(
 ) -> NDArray[np.float64]:
     """What models of another recipe say of the texts without a label: probabilities (texts, labels).
 
-    One a fold, which learns from the labelled texts and from the other folds' texts, and so has not seen what it
-    answers; it is calibrated on the held-out texts, as a published model is.
+    A network repeats what it was taught of a text. So where the teacher's own lessons are texts without a label too,
+    there is one network a fold, which learns from the other folds' texts; else one alone. Each is calibrated on the
+    held-out texts, as a published model is.
     """
+    if not teacher.teacher:
+        return _answers(teacher, dataset, parts, list(dataset.unlabelled), seed, shelf)
     fold = np.arange(len(dataset.unlabelled)) % _FOLDS
     scores = np.zeros((len(fold), len(dataset.labels)))
     for one in range(min(_FOLDS, len(fold))):

@@ -147,6 +147,11 @@ _SENTIMENT_3: dict[str, Any] = {
 }  # fmt: skip
 _SENTIMENT_4: dict[str, Any] = {**_SENTIMENT_2, "version": 4, "holdout": "grouped", "epochs": 3}
 _TOPIC_3: dict[str, Any] = {**_TOPIC_2, "version": 3, "pretrain": 10, "teacher": True, "label_share": 0.9, "epochs": 7}
+_TOPIC_4: dict[str, Any] = {**_TOPIC_2, "version": 4, "pretrain": 10, "epochs": 7}
+_TOPIC_5: dict[str, Any] = {
+    **_TOPIC_4, "version": 5, "teacher": True, "label_share": 1.0, "teachers": ("topic-gru.v4", "topic-lstm.v4"),
+    "epochs": 6,
+}  # fmt: skip
 _TUTORIAL: dict[str, Any] = {
     "data": "imdb", "num_words": 500, "windows": "last", "optimizer": "rmsprop", "learning_rate": 1e-4, "batch": 64,
     "epochs": 100, "patience": 4,
@@ -171,6 +176,10 @@ _TABLE = (
     Recipe(name="topic-gru", model="gru", network=_TOPIC_GRU, **_TOPIC_3),
     Recipe(name="sentiment-lstm", model="lstm", network=_SENTIMENT_LSTM_LARGE, pretrain=3, **_SENTIMENT_4),
     Recipe(name="sentiment-gru", model="gru", network=_SENTIMENT_GRU_LARGE, pretrain=4, **_SENTIMENT_4),
+    Recipe(name="topic-lstm", model="lstm", network=_TOPIC_LSTM, **_TOPIC_4),
+    Recipe(name="topic-gru", model="gru", network=_TOPIC_GRU, **_TOPIC_4),
+    Recipe(name="topic-lstm", model="lstm", network=_TOPIC_LSTM, **_TOPIC_5),
+    Recipe(name="topic-gru", model="gru", network=_TOPIC_GRU, **_TOPIC_5),
     Recipe(
         name="imdb-lstm",
         model="imdb-lstm",

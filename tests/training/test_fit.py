@@ -237,6 +237,17 @@ def test_network_that_teaches_has_not_seen_what_it_answers(taught: Any, tiny: An
     assert scores.argmax(axis=1).tolist() == [0, 1, 0, 1, 0]
 
 
+def test_network_taught_by_labels_alone_answers_all_by_itself(taught: Any, tiny: Any, tmp_path: Path) -> None:
+    dataset = tiny.dataset(2).with_unlabelled(["w1 w2 w3 w4", "w11 w12 w13", "w2 w5 w7"])
+    said: list[str] = []
+    parts = hold_out(dataset.train, taught.holdout)
+    elder = dataclasses.replace(RECIPES[taught.teachers[0]], teacher=False)
+    scores = ask(elder, dataset, parts, 1, Shelf(tmp_path, said.append))
+    counts = [int(line.split()[3]) for line in said if line.startswith("elder.v1 on tiny")]
+    assert counts == [len(parts[0])]
+    assert scores.argmax(axis=1).tolist() == [0, 1, 0]
+
+
 def test_no_test_text_reaches_what_is_learned(taught: Any, tiny: Any, tmp_path: Path) -> None:
     """Other test texts and labels: the same vectors, answers of teachers, weights, temperature and threshold."""
     one = tiny.dataset(2).with_unlabelled(["w1 w2 w3 w4", "w11 w12 w13"])
