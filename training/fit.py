@@ -87,10 +87,12 @@ def ask(
     there is one network a fold, which learns from the other folds' texts; else one alone. Each is calibrated on the
     held-out texts, as a published model is.
     """
+    scores = np.zeros((len(dataset.unlabelled), len(dataset.labels)))
+    if not len(scores):
+        return scores
     if not teacher.teacher:
         return _answers(teacher, dataset, parts, list(dataset.unlabelled), seed, shelf)
-    fold = np.arange(len(dataset.unlabelled)) % _FOLDS
-    scores = np.zeros((len(fold), len(dataset.labels)))
+    fold = np.arange(len(scores)) % _FOLDS
     for one in range(min(_FOLDS, len(fold))):
         unseen = fold == one
         texts = list(compress(dataset.unlabelled, unseen))

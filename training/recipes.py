@@ -146,6 +146,8 @@ _SENTIMENT_3: dict[str, Any] = {
     **_SENTIMENT_2, "version": 3, "teachers": ("sentiment-gru.v2",), "holdout": "grouped",
 }  # fmt: skip
 _SENTIMENT_4: dict[str, Any] = {**_SENTIMENT_2, "version": 4, "holdout": "grouped", "epochs": 3}
+_SENTIMENT_5: dict[str, Any] = {**_SENTIMENT_4, "version": 5, "teacher": False, "epochs": 2}
+_SENTIMENT_6: dict[str, Any] = {**_SENTIMENT_4, "version": 6, "teachers": ("sentiment-gru.v5", "sentiment-lstm.v5")}
 _TOPIC_3: dict[str, Any] = {**_TOPIC_2, "version": 3, "pretrain": 10, "teacher": True, "label_share": 0.9, "epochs": 7}
 _TOPIC_4: dict[str, Any] = {**_TOPIC_2, "version": 4, "pretrain": 10, "epochs": 7}
 _TOPIC_5: dict[str, Any] = {
@@ -176,6 +178,10 @@ _TABLE = (
     Recipe(name="topic-gru", model="gru", network=_TOPIC_GRU, **_TOPIC_3),
     Recipe(name="sentiment-lstm", model="lstm", network=_SENTIMENT_LSTM_LARGE, pretrain=3, **_SENTIMENT_4),
     Recipe(name="sentiment-gru", model="gru", network=_SENTIMENT_GRU_LARGE, pretrain=4, **_SENTIMENT_4),
+    Recipe(name="sentiment-lstm", model="lstm", network=_SENTIMENT_LSTM_LARGE, pretrain=3, **_SENTIMENT_5),
+    Recipe(name="sentiment-gru", model="gru", network=_SENTIMENT_GRU_LARGE, pretrain=4, **_SENTIMENT_5),
+    Recipe(name="sentiment-lstm", model="lstm", network=_SENTIMENT_LSTM_LARGE, pretrain=3, **_SENTIMENT_6),
+    Recipe(name="sentiment-gru", model="gru", network=_SENTIMENT_GRU_LARGE, pretrain=4, **_SENTIMENT_6),
     Recipe(name="topic-lstm", model="lstm", network=_TOPIC_LSTM, **_TOPIC_4),
     Recipe(name="topic-gru", model="gru", network=_TOPIC_GRU, **_TOPIC_4),
     Recipe(name="topic-lstm", model="lstm", network=_TOPIC_LSTM, **_TOPIC_5),
