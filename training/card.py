@@ -62,6 +62,11 @@ def _data(manifest: Manifest, recipe: Recipe, dataset: Dataset) -> Iterable[str]
     yield f"`{data['name']}`. {dataset.description}".strip()
     yield table(["Texts", "How many", "What they gave"], rows)
     yield f"Held out: {_HELD_OUT[recipe.holdout]}. {hashes}."
+    if "mislabelled" in data:
+        yield (
+            f"{data['mislabelled']:,} of the training texts, held out or not, are known to bear another text's label. "
+            "They were left out of the lessons, not of the held-out part, which is as the test is."
+        )
     if "refit" in data:
         yield (
             f"The published model then learned anew from all {data['refit']:,} texts. Whatever is said of held-out "

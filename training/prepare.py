@@ -63,13 +63,16 @@ class Material:
 class Preparation:
     """The steps before `recipe` learns from `texts`, a part of `dataset.train`.
 
-    The texts without a label are read too if the recipe says so.
+    The texts without a label are read too if the recipe says so. Texts with another's label are read, but not learned,
+    if it is `mended`.
     """
 
     def __init__(self, recipe: Recipe, dataset: Dataset, texts: Examples, seed: int, shelf: Shelf) -> None:
         self._recipe, self._dataset, self._texts, self._seed, self._shelf = recipe, dataset, texts, seed, shelf
         self._unlabelled = dataset.unlabelled if recipe.unlabelled else ()
-        self.made_from = [dataset.sha256, dataset.unlabelled_sha256 if self._unlabelled else "", _digest(texts), seed]
+        self._taught = texts.without_mislabelled() if recipe.mended else texts
+        self._read_from = [dataset.sha256, dataset.unlabelled_sha256 if self._unlabelled else "", _digest(texts), seed]
+        self.made_from = [*self._read_from, _digest(self._taught)] if recipe.mended else self._read_from
 
     def vectors(self) -> NDArray[np.float32]:
         """Of every word, (num_words, size)."""
@@ -80,7 +83,7 @@ class Preparation:
             sequences = [encoder.encode_all(text) for text in texts]
             return {"vectors": fit_vectors(sequences, recipe.num_words, recipe.embedding, self._seed)}
 
-        return self._shelf.keep("vectors", [*self.made_from, recipe.num_words, recipe.embedding], make)["vectors"]
+        return self._shelf.keep("vectors", [*self._read_from, recipe.num_words, recipe.embedding], make)["vectors"]
 
     def start(self) -> language.Weights:
         """What the network starts from: the vectors, or what it learned from them by foretelling words."""
@@ -90,17 +93,17 @@ class Preparation:
             return start
 
         def make(folder: Path) -> Arrays:
-            texts = Examples([*self._texts.texts, *self._unlabelled], self._none())
+            texts = _without_labels([*self._texts.texts, *self._unlabelled])
             ids = encode(self._encoder("cover"), texts).ids
             return dict(language.pretrain(recipe, ids, start, self._seed, folder, self._shelf.say))
 
-        return self._shelf.keep("language", [*self.made_from, language.describe(recipe)], make)
+        return self._shelf.keep("language", [*self._read_from, language.describe(recipe)], make)
 
     def linear_answers(self) -> tuple[Scores, Scores]:
         """Of each text by a linear model that did not see it; of the unlabelled by one that saw all texts."""
 
         def make(_folder: Path) -> Arrays:
-            teacher = Teacher(self._texts, len(self._dataset.labels))
+            teacher = Teacher(self._taught, len(self._dataset.labels))
             own = teacher.score_own(self._seed)
             return {"own": own, "unlabelled": teacher.scores(self._unlabelled) if self._unlabelled else own[:0]}
 
@@ -109,27 +112,28 @@ class Preparation:
 
     def lessons(self, panel: Sequence[Scores] = ()) -> Lessons:
         """`panel`: what networks say of the unlabelled texts; the linear model is one more of them."""
-        recipe, texts, labels = self._recipe, self._texts, len(self._dataset.labels)
+        recipe, texts, labels = self._recipe, self._taught, len(self._dataset.labels)
         targets = to_targets(texts.labels, labels)
         if recipe.teacher:
             own, unlabelled = self.linear_answers()
             mixed = recipe.label_share * targets + (1 - recipe.label_share) * _outputs(own)
             targets = np.concatenate([mixed, _outputs(agree([unlabelled, *panel]))]).astype(np.float32)
-            texts = Examples([*texts.texts, *self._unlabelled], self._none())
+            texts = _without_labels([*texts.texts, *self._unlabelled])
         targets = (1 - recipe.smoothing) * targets + recipe.smoothing / labels
         return Lessons(encode(self._encoder(recipe.windows), texts), targets)
 
     def _encoder(self, windows: Any) -> TextEncoder:
         return TextEncoder(self._dataset.words, self._recipe.num_words, self._recipe.maxlen, windows)
 
-    def _none(self) -> NDArray[np.int64]:
-        return np.zeros(len(self._texts) + len(self._unlabelled), np.int64)
-
 
 def agree(opinions: Sequence[Scores]) -> Scores:
     """The mean of the log-odds of several probabilities (texts, labels), which is what a text's windows get too."""
     found: Scores = softmax(np.mean([np.log(np.maximum(scores, 1e-9)) for scores in opinions], axis=0), axis=1)
     return found
+
+
+def _without_labels(texts: Sequence[str]) -> Examples:
+    return Examples(texts, np.zeros(len(texts), np.int64))
 
 
 def _outputs(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -207,6 +207,8 @@ def _describe(dataset: Dataset, parts: tuple[Examples, Examples], recipe: Recipe
     }
     if recipe.refit:
         described["refit"] = len(dataset.train)
+    if recipe.mended:
+        described["mislabelled"] = len(dataset.train) - len(dataset.train.without_mislabelled())
     if recipe.unlabelled:
         described |= {"unlabelled": len(dataset.unlabelled), "unlabelled_sha256": dataset.unlabelled_sha256}
     return described

@@ -47,6 +47,8 @@ class Recipe:
     """Whether texts without a label are read too: for the vectors, and, where there is a teacher, as lessons."""
     teacher: bool = False
     """Whether targets are part label, part what a linear model (`training.teacher`) says that did not see the text."""
+    mended: bool = False
+    """Whether training texts that bear another text's label, where that is known, are left out of the lessons."""
     label_share: float = 0.5
     """The label's part in such a target."""
     teachers: tuple[str, ...] = ()
@@ -154,6 +156,8 @@ _TOPIC_5: dict[str, Any] = {
     **_TOPIC_4, "version": 5, "teacher": True, "label_share": 1.0, "teachers": ("topic-gru.v4", "topic-lstm.v4"),
     "epochs": 6,
 }  # fmt: skip
+_TOPIC_6: dict[str, Any] = {**_TOPIC_4, "version": 6, "mended": True}
+_TOPIC_7: dict[str, Any] = {**_TOPIC_5, "version": 7, "mended": True, "teachers": ("topic-gru.v6", "topic-lstm.v6")}
 _TUTORIAL: dict[str, Any] = {
     "data": "imdb", "num_words": 500, "windows": "last", "optimizer": "rmsprop", "learning_rate": 1e-4, "batch": 64,
     "epochs": 100, "patience": 4,
@@ -186,6 +190,10 @@ _TABLE = (
     Recipe(name="topic-gru", model="gru", network=_TOPIC_GRU, **_TOPIC_4),
     Recipe(name="topic-lstm", model="lstm", network=_TOPIC_LSTM, **_TOPIC_5),
     Recipe(name="topic-gru", model="gru", network=_TOPIC_GRU, **_TOPIC_5),
+    Recipe(name="topic-lstm", model="lstm", network=_TOPIC_LSTM, **_TOPIC_6),
+    Recipe(name="topic-gru", model="gru", network=_TOPIC_GRU, **_TOPIC_6),
+    Recipe(name="topic-lstm", model="lstm", network=_TOPIC_LSTM, **_TOPIC_7),
+    Recipe(name="topic-gru", model="gru", network=_TOPIC_GRU, **_TOPIC_7),
     Recipe(
         name="imdb-lstm",
         model="imdb-lstm",

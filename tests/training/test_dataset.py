@@ -165,3 +165,18 @@ def test_texts_that_are_read_alike_are_of_one_group() -> None:
     assert len({first, other, alone}) == 3
     assert grouped.take(np.array([2, 0])).groups is not None
     assert grouped.take(np.array([2, 0])).groups.tolist() == [other, first]  # type: ignore[union-attr]
+
+
+def test_texts_that_bear_another_ones_label_can_be_left_out() -> None:
+    """A text and a label together: the same text may stand there once more, under its own label."""
+    train = Examples(["text text", "Text, text!", "text", "text"], np.array([0, 1, 1, 0]))
+    found = dataset(train, train).with_mislabelled([("TEXT unheard text", "yes"), ("text", "no")]).train
+    assert found.mislabelled is not None
+    assert found.mislabelled.tolist() == [False, True, False, True]
+    kept = found.take(np.array([3, 2, 0])).without_mislabelled()
+    assert (kept.texts, kept.labels.tolist()) == (["text", "text text"], [1, 0])
+
+
+def test_labels_that_nothing_is_known_of_cannot_be_left_out() -> None:
+    with pytest.raises(DataError, match="do not say which labels are another text's"):
+        examples(0, 1).without_mislabelled()

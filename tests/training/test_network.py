@@ -152,7 +152,8 @@ def slice_for(recipe: Recipe) -> Dataset:
         ranks = generator.zipf(1.3, (count, 30)) % len(words)
         labels = np.arange(count) % len(names)
         groups = np.arange(count) // len(names)
-        return Examples([" ".join(words[rank] for rank in row) for row in ranks], labels, groups)
+        mislabelled = np.arange(count) % 5 == 4
+        return Examples([" ".join(words[rank] for rank in row) for row in ranks], labels, groups, mislabelled)
 
     texts = tuple(draw(3).texts)
     return Dataset(recipe.data, "slice", names, words, draw(5 * len(names) + 10), draw(20), texts)

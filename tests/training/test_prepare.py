@@ -108,6 +108,24 @@ def test_target_is_part_label_part_teacher_and_unlabelled_texts_have_only_the_te
     assert 0 < none.targets.min() < none.targets.max() < 1
 
 
+def test_texts_that_bear_another_ones_label_are_read_and_not_taught(tiny: Any, tmp_path: Path) -> None:
+    """Neither to the network nor to the linear model; what was read of them need not be read anew."""
+    dataset, said = tiny.dataset(2).with_unlabelled(["w1 w2 w3 w4"]), list[str]()
+    wrong = np.arange(len(dataset.train)) % 5 == 4
+    known = dataclasses.replace(dataset, train=dataclasses.replace(dataset.train, mislabelled=wrong))
+    settings = {"teacher": True, "unlabelled": True, "pretrain": 1, "label_share": 1.0}
+    plain = preparation(tiny.recipe(**settings), known, tmp_path)
+    assert len(plain.lessons()) == len(wrong) + 1
+    plain.start()
+    mended = preparation(tiny.recipe(**settings, mended=True), known, tmp_path, said.append)
+    lessons = mended.lessons()
+    mended.start()
+    assert len(lessons) == (~wrong).sum() + 1
+    assert np.array_equal(lessons.targets[:-1], to_targets(dataset.train.labels[~wrong], 2))
+    assert [line.partition(":")[0] for line in said] == ["teacher"]
+    assert len(mended.linear_answers()[0]) == (~wrong).sum()
+
+
 def test_smoothing_gives_every_label_a_share(tiny: Any, tmp_path: Path) -> None:
     dataset = tiny.dataset(3)
     lessons = prepared(tiny.recipe(smoothing=0.3), dataset, tmp_path)

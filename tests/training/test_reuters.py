@@ -71,6 +71,25 @@ def test_newswire_without_a_body_gets_what_keras_gave_it(layouts: Any, tmp_path:
     assert texts[-1].startswith('TYPE lewis SYSTEM "lewis.dtd">')
 
 
+def test_newswires_that_bear_another_ones_label_are_told(layouts: Any, tmp_path: Path) -> None:
+    """By the archive alone. A label that the text has of its own too is right, however it came there."""
+    told = [
+        layouts.mark_up(["tin"], "") + layouts.mark_up(["zinc"], "Zinc rose."),
+        layouts.mark_up(["gold"], "") + layouts.mark_up(["gold"], "Gold fell."),
+        layouts.mark_up(["lead"], "Lead fell."),
+    ]
+    layouts.pack_newswires(tmp_path, "".join(told))
+    assert reuters.load_mislabelled(tmp_path) == [("Zinc rose.\n&#3;", "tin")]
+    assert reuters.load_mislabelled(tmp_path / "elsewhere") == reuters.load_mislabelled(None) == []
+
+
+def test_one_training_newswire_in_fourteen_bears_another_ones_label(real_data: Path) -> None:
+    """8.6 in 100 have no text of their own; a few of these have a label that fits the one they got."""
+    dataset = reuters.load(real_data).with_mislabelled(reuters.load_mislabelled(real_data))
+    assert dataset.train.mislabelled is not None
+    assert (len(dataset.train), dataset.train.mislabelled.sum()) == (8_982, 622)
+
+
 def test_files_are_read_in_the_order_of_their_names_and_as_latin_1(layouts: Any, tmp_path: Path) -> None:
     sources = ["".join(layouts.mark_up(["tin"], f"caf\xe9 {place} {n}") for n in range(8)) for place in range(3)]
     layouts.pack_newswires(tmp_path, *sources)

@@ -50,17 +50,20 @@ def load(
 ) -> "Dataset":
     """The data set `name` from `directory`, else Keras' download; of each part no more than `limit` texts.
 
-    With `unlabelled`, whatever stands beside the labelled texts is read too: more texts, and what each is about.
+    With `unlabelled`, whatever stands beside the labelled texts is read too: more texts, what each is about, and which
+    labels are another text's.
     """
     if directory is not None and not directory.is_dir():
         raise DataError(f"{directory} is not a directory. --data (or SENTOPIC_DATA) names one with the data's files.")
-    from training.datasets import GROUPS, LOADERS, UNLABELLED
+    from training.datasets import GROUPS, LOADERS, MISLABELLED, UNLABELLED
 
     dataset = LOADERS[name](directory, source)
     if unlabelled:
         dataset = dataset.with_unlabelled(UNLABELLED[name](directory))
         if name in GROUPS and (groups := GROUPS[name](directory)):
             dataset = dataset.with_groups(groups)
+        if name in MISLABELLED and (pairs := MISLABELLED[name](directory)):
+            dataset = dataset.with_mislabelled(pairs)
     return dataset.limited(limit) if limit else dataset
 
 

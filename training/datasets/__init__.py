@@ -13,5 +13,18 @@ UNLABELLED: dict[str, Callable[[Path | None], list[str]]] = {
 }
 GROUPS: dict[str, Callable[[Path | None], list[tuple[str, str]]]] = {"imdb": imdb.load_films}
 """What the training texts are about, for the data sets that say so."""
+MISLABELLED: dict[str, Callable[[Path | None], list[tuple[str, str]]]] = {"reuters": reuters.load_mislabelled}
+"""Texts and the names of labels that they wrongly bear, for the data sets of which that is known."""
 
-__all__ = ["GROUPS", "LOADERS", "UNLABELLED", "Dataset", "Examples", "Holdout", "Probe", "digest", "hold_out"]
+__all__ = [
+    "GROUPS",
+    "LOADERS",
+    "MISLABELLED",
+    "UNLABELLED",
+    "Dataset",
+    "Examples",
+    "Holdout",
+    "Probe",
+    "digest",
+    "hold_out",
+]

@@ -24,6 +24,8 @@ class Examples:
     labels: Labels
     groups: NDArray[np.int64] | None = None
     """What each is about, where that is known, as a number: a film. The same group tells more than new texts will."""
+    mislabelled: NDArray[np.bool_] | None = None
+    """Whether the label is known to be another text's, where anything is known of that."""
 
     def __post_init__(self) -> None:
         if self.labels.shape != (len(self.texts),):
@@ -34,7 +36,14 @@ class Examples:
 
     def take(self, places: NDArray[np.integer]) -> "Examples":
         groups = None if self.groups is None else self.groups[places]
-        return Examples([self.texts[i] for i in places], self.labels[places], groups)
+        mislabelled = None if self.mislabelled is None else self.mislabelled[places]
+        return Examples([self.texts[i] for i in places], self.labels[places], groups, mislabelled)
+
+    def without_mislabelled(self) -> "Examples":
+        """Those whose labels are their own. DataError where nothing is known of that."""
+        if self.mislabelled is None:
+            raise DataError("the data do not say which labels are another text's, so none can be left out for that")
+        return self.take(np.flatnonzero(~self.mislabelled))
 
     def first_words(self, count: int) -> "Examples":
         """Each text as if no more than its first `count` words had been written."""
@@ -92,6 +101,14 @@ class Dataset:
         names = [named.get(read(text), f"text {place}") for place, text in enumerate(self.train.texts)]
         _, numbers = np.unique(names, return_inverse=True)
         return replace(self, train=replace(self.train, groups=numbers.astype(np.int64)))
+
+    def with_mislabelled(self, pairs: Iterable[tuple[str, str]]) -> "Dataset":
+        """`pairs`: texts and the names of labels that they wrongly bear."""
+        read, names = self._reader(), list(self.labels)
+        wrong = {(read(text), name) for text, name in pairs}
+        train = zip(self.train.texts, self.train.labels, strict=True)
+        found = np.array([(read(text), names[label]) in wrong for text, label in train], bool)
+        return replace(self, train=replace(self.train, mislabelled=found))
 
     def _reader(self) -> Callable[[str], tuple[str, ...]]:
         """The words of a text that the index knows: all that tells one text from another."""
