@@ -1,10 +1,12 @@
-"""How the shipped bundles behave where reviews and newswires end: short texts, negation, texts of another kind, copies.
+"""How the shipped bundles behave where reviews and newswires end: short texts, negation, texts of another kind, copies,
+other texts' labels.
 
 Needs the data sets (`SENTOPIC_DATA`) and what training needs. Prints the tables of `docs/quality.md`, in Markdown.
 """
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from app.settings import SHIPPED
 from app.text import split_words
 from training.answers import Answers, answer
 from training.commands.options import data_from_environment, load
-from training.datasets import Dataset, Examples
+from training.datasets import MISLABELLED, Dataset, Examples
 from training.markdown import table
 
 DATA = {"sentiment": "imdb", "topic": "reuters"}
@@ -57,6 +59,7 @@ def main() -> None:
         ("Negation", ["Bundle", "Form", "of praise", "of blame", "Uncertain"], negation(models)),
         ("Texts of another kind", ["Bundle", "Texts", "Uncertain", "Confidence of 0.9 and more"], others(models, data)),
         ("Copies", ["Bundle", "Copies", "Accuracy with", "Without"], copies(models, data)),
+        ("Labels of other texts", ["Bundle", "Such texts", "Accuracy with", "Without"], mislabelled(models, data)),
     ):
         print(f"\n## {title}\n\n{table(heads, rows)}", flush=True)
 
@@ -108,6 +111,18 @@ def copies(models: Iterable[Asked], data: dict[str, Dataset]) -> Iterator[list[s
         copy = np.array([tuple(split_words(text)) in seen for text in dataset.test.texts])
         right = model.answer(dataset.test.texts, dataset.test.labels).right
         yield [model.name, f"{copy.sum():,} of {len(copy):,}", f"{right.mean():.4f}", f"{right[~copy].mean():.4f}"]
+
+
+def mislabelled(models: Iterable[Asked], data: dict[str, Dataset]) -> Iterator[list[str]]:
+    """What test texts that are known to bear another one's label cost."""
+    for model in models:
+        dataset = data[DATA[model.name.split("/")[0]]]
+        if dataset.name not in MISLABELLED:
+            continue
+        pairs = MISLABELLED[dataset.name](data_from_environment())
+        wrong = replace(dataset, train=dataset.test).with_mislabelled(pairs).train.mislabelled
+        right = model.answer(dataset.test.texts, dataset.test.labels).right
+        yield [model.name, f"{wrong.sum():,} of {len(wrong):,}", f"{right.mean():.4f}", f"{right[~wrong].mean():.4f}"]
 
 
 def _share(which: np.ndarray) -> str:
