@@ -17,7 +17,7 @@ _READING = {
     "cover": "the whole text, in windows of {maxlen} words",
 }
 _HELD_OUT = {
-    "tutorial": "a fifth of each label's texts, drawn by chance",
+    "tutorial": "a fifth of each label's texts, drawn by chance: others about the same film, say, may be learned from",
     "last-fifth": "the last fifth of the texts",
     "grouped": "a fifth of each label's texts; none is about the same film, say, as a text to learn from",
 }
@@ -64,8 +64,8 @@ def _data(manifest: Manifest, recipe: Recipe, dataset: Dataset) -> Iterable[str]
     yield f"Held out: {_HELD_OUT[recipe.holdout]}. {hashes}."
     if "mislabelled" in data:
         yield (
-            f"{data['mislabelled']:,} of the training texts, held out or not, are known to bear another text's label. "
-            "They were left out of the lessons, not of the held-out part, which is as the test is."
+            f"{data['mislabelled']:,} more training texts are known to bear another text's label, and were read, but "
+            "not taught. The held-out part has its share of them, as the test has."
         )
     if "refit" in data:
         yield (
@@ -117,10 +117,17 @@ def _targets(recipe: Recipe) -> str:
         others = (
             f" and models of {', '.join(f'`{name}`' for name in recipe.teachers)} say" if recipe.teachers else " says"
         )
+        linear = "a linear model on words and pairs of words"
+        if recipe.label_share == 1:
+            return _smoothed(recipe, f"the label; of texts without one, what {linear}{others}")
         said = (
-            f"{recipe.label_share:g} the label, the rest what a linear model on words and pairs of words says that "
+            f"{recipe.label_share:g} the label, the rest what {linear} says that "
             f"did not see the text; of texts without a label, what it{others} alone"
         )
+    return _smoothed(recipe, said)
+
+
+def _smoothed(recipe: Recipe, said: str) -> str:
     return f"{said}; {recipe.smoothing:g} of it spread over all labels" if recipe.smoothing else said
 
 

@@ -160,9 +160,16 @@ def pays_to_compile(recipe: Recipe, windows: int) -> bool | Literal["auto"]:
         layer.units <= _SMALL if isinstance(layer, network.Recurrent) else not isinstance(layer, network.Convolution)
         for layer in recipe.network
     )
-    if keras.distribution.list_devices("gpu") or not small or windows < _WORTH_COMPILING:
+    if _has_gpu() or not small or windows < _WORTH_COMPILING:
         return "auto"
     return True
+
+
+def _has_gpu() -> bool:
+    try:
+        return bool(keras.distribution.list_devices("gpu"))
+    except RuntimeError:  # what JAX says where there is none
+        return False
 
 
 def reseed(model: keras.Model, seed: int, epoch: int) -> None:

@@ -198,7 +198,8 @@ def _labels(dataset: Dataset, training: Examples) -> list[Label]:
 
 def _describe(dataset: Dataset, parts: tuple[Examples, Examples], recipe: Recipe) -> dict[str, str | int]:
     training, validation = parts
-    counts = {"training": len(training), "held_out": len(validation), "test": len(dataset.test)}
+    taught = [part.without_mislabelled() if recipe.mended else part for part in (training, dataset.train)]
+    counts = {"training": len(taught[0]), "held_out": len(validation), "test": len(dataset.test)}
     described: dict[str, str | int] = {
         "name": dataset.name,
         "sha256": dataset.sha256,
@@ -206,9 +207,9 @@ def _describe(dataset: Dataset, parts: tuple[Examples, Examples], recipe: Recipe
         **counts,
     }
     if recipe.refit:
-        described["refit"] = len(dataset.train)
+        described["refit"] = len(taught[1])
     if recipe.mended:
-        described["mislabelled"] = len(dataset.train) - len(dataset.train.without_mislabelled())
+        described["mislabelled"] = len(training) - len(taught[0])
     if recipe.unlabelled:
         described |= {"unlabelled": len(dataset.unlabelled), "unlabelled_sha256": dataset.unlabelled_sha256}
     return described

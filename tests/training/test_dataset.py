@@ -168,13 +168,26 @@ def test_texts_that_are_read_alike_are_of_one_group() -> None:
 
 
 def test_texts_that_bear_another_ones_label_can_be_left_out() -> None:
-    """A text and a label together: the same text may stand there once more, under its own label."""
-    train = Examples(["text text", "Text, text!", "text", "text"], np.array([0, 1, 1, 0]))
-    found = dataset(train, train).with_mislabelled([("TEXT unheard text", "yes"), ("text", "no")]).train
+    """The one, not its copy."""
+    train = Examples(["text text", "Text, text!", "text", "text"], np.array([0, 1, 1, 1]))
+    told = [
+        ("text text", "no", False),
+        ("text TEXT", "yes", True),
+        ("text unheard", "yes", False),
+        ("text", "yes", True),
+    ]
+    found = dataset(train, train).with_mislabelled(told).train
     assert found.mislabelled is not None
     assert found.mislabelled.tolist() == [False, True, False, True]
     kept = found.take(np.array([3, 2, 0])).without_mislabelled()
     assert (kept.texts, kept.labels.tolist()) == (["text", "text text"], [1, 0])
+
+
+@pytest.mark.parametrize("told", [[], [("text", "no", False)], [("text text", "yes", False)]])
+def test_what_is_told_of_other_labels_is_not_taken(told: list[tuple[str, str, bool]]) -> None:
+    train = Examples(["text"], np.array([1]))
+    with pytest.raises(DataError, match="is of other texts"):
+        dataset(train, train).with_mislabelled(told)
 
 
 def test_labels_that_nothing_is_known_of_cannot_be_left_out() -> None:

@@ -53,6 +53,18 @@ def test_accuracy_takes_shares_for_targets(targets: Any, probabilities: Any, rig
     assert np.asarray(found).tolist() == right
 
 
+def test_machine_without_a_gpu_may_say_so_by_an_error(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As JAX does."""
+
+    def list_devices(kind: str) -> list[str]:
+        raise RuntimeError(f"Unknown backend: {kind!r} requested.")
+
+    monkeypatch.setattr("keras.distribution.list_devices", list_devices)
+    assert models.pays_to_compile(tiny.recipe(), 5_000) is True
+    monkeypatch.setattr("keras.distribution.list_devices", lambda kind: [f"{kind}:0"])
+    assert models.pays_to_compile(tiny.recipe(), 5_000) == "auto"
+
+
 def test_only_long_runs_of_small_recurrent_layers_are_compiled(tiny: Any) -> None:
     recipe = tiny.recipe()
     convolution = tiny.recipe(network=(Embedding(4), Convolution(4, 3), Recurrent("gru", 4)))

@@ -72,22 +72,25 @@ def test_newswire_without_a_body_gets_what_keras_gave_it(layouts: Any, tmp_path:
 
 
 def test_newswires_that_bear_another_ones_label_are_told(layouts: Any, tmp_path: Path) -> None:
-    """By the archive alone. A label that the text has of its own too is right, however it came there."""
-    told = [
-        layouts.mark_up(["tin"], "") + layouts.mark_up(["zinc"], "Zinc rose."),
-        layouts.mark_up(["gold"], "") + layouts.mark_up(["gold"], "Gold fell."),
-        layouts.mark_up(["lead"], "Lead fell."),
-    ]
-    layouts.pack_newswires(tmp_path, "".join(told))
-    assert reuters.load_mislabelled(tmp_path) == [("Zinc rose.\n&#3;", "tin")]
+    """Each by itself: whether the label happens to be that of the text's owner makes no difference."""
+    bodies = "".join(layouts.mark_up([topic], f"{topic} rose {n} pct.") for topic in ("tin", "zinc") for n in range(14))
+    empty = layouts.mark_up(["tin"], "") + layouts.mark_up(["zinc"], "Zinc fell.") + layouts.mark_up(["zinc"], "")
+    layouts.pack_newswires(tmp_path, empty + layouts.mark_up(["tin"], "Tin fell.") + bodies)
+    train, test = reuters.load_newswires(tmp_path / "reuters21578.tar.gz")
+    assert (len(train), len(test)) == (25, 7)
+    without = [one for one in (*train, *test) if not one.own]
+    assert sorted((one.text[:8], *one.topics) for one in without) == [("Tin fell", "zinc"), ("Zinc fel", "tin")]
+    told = [(one.text, one.topics[0], not one.own) for one in train]
+    assert reuters.load_mislabelled(tmp_path) == told
     assert reuters.load_mislabelled(tmp_path / "elsewhere") == reuters.load_mislabelled(None) == []
 
 
-def test_one_training_newswire_in_fourteen_bears_another_ones_label(real_data: Path) -> None:
-    """8.6 in 100 have no text of their own; a few of these have a label that fits the one they got."""
-    dataset = reuters.load(real_data).with_mislabelled(reuters.load_mislabelled(real_data))
+def test_no_test_label_tells_which_training_labels_are_another_text_s(real_data: Path) -> None:
+    """Nor whether there are any: 768 of the training newswires and 207 of the test's have no text of their own."""
+    dataset = reuters.load(real_data).with_mislabelled(told := reuters.load_mislabelled(real_data))
     assert dataset.train.mislabelled is not None
-    assert (len(dataset.train), dataset.train.mislabelled.sum()) == (8_982, 622)
+    assert (len(dataset.train), dataset.train.mislabelled.sum()) == (len(told), 768) == (8_982, 768)
+    assert sum(not one.own for one in reuters.load_newswires(real_data / reuters.ARCHIVE)[1]) == 207
 
 
 def test_files_are_read_in_the_order_of_their_names_and_as_latin_1(layouts: Any, tmp_path: Path) -> None:

@@ -62,8 +62,8 @@ def load(
         dataset = dataset.with_unlabelled(UNLABELLED[name](directory))
         if name in GROUPS and (groups := GROUPS[name](directory)):
             dataset = dataset.with_groups(groups)
-        if name in MISLABELLED and (pairs := MISLABELLED[name](directory)):
-            dataset = dataset.with_mislabelled(pairs)
+        if name in MISLABELLED and (told := MISLABELLED[name](directory)):
+            dataset = dataset.with_mislabelled(told)
     return dataset.limited(limit) if limit else dataset
 
 

@@ -13,8 +13,8 @@ UNLABELLED: dict[str, Callable[[Path | None], list[str]]] = {
 }
 GROUPS: dict[str, Callable[[Path | None], list[tuple[str, str]]]] = {"imdb": imdb.load_films}
 """What the training texts are about, for the data sets that say so."""
-MISLABELLED: dict[str, Callable[[Path | None], list[tuple[str, str]]]] = {"reuters": reuters.load_mislabelled}
-"""Texts and the names of labels that they wrongly bear, for the data sets of which that is known."""
+MISLABELLED: dict[str, Callable[[Path | None], list[tuple[str, str, bool]]]] = {"reuters": reuters.load_mislabelled}
+"""The training part, with names of labels and whether they are another text's, for the data sets that tell."""
 
 __all__ = [
     "GROUPS",

@@ -102,12 +102,18 @@ class Dataset:
         _, numbers = np.unique(names, return_inverse=True)
         return replace(self, train=replace(self.train, groups=numbers.astype(np.int64)))
 
-    def with_mislabelled(self, pairs: Iterable[tuple[str, str]]) -> "Dataset":
-        """`pairs`: texts and the names of labels that they wrongly bear."""
+    def with_mislabelled(self, told: Sequence[tuple[str, str, bool]]) -> "Dataset":
+        """`told`: the training part, in order, with the names of labels and whether they are another text's.
+
+        Raises DataError where it is not the same.
+        """
         read, names = self._reader(), list(self.labels)
-        wrong = {(read(text), name) for text, name in pairs}
         train = zip(self.train.texts, self.train.labels, strict=True)
-        found = np.array([(read(text), names[label]) in wrong for text, label in train], bool)
+        if [(read(text), names[label]) for text, label in train] != [(read(text), name) for text, name, _ in told]:
+            raise DataError(
+                f"{self.name}: what is told of the training texts' labels is of other texts. Get both anew."
+            )
+        found = np.array([wrong for *_, wrong in told], bool)
         return replace(self, train=replace(self.train, mislabelled=found))
 
     def _reader(self) -> Callable[[str], tuple[str, ...]]:

@@ -31,8 +31,7 @@ EXAMPLES = (
 
 DESCRIPTION = (
     "Reviews of films in English, by users of IMDB (Maas et al., 2011): half negative (at most 4 points of 10), half "
-    "positive (at least 7), none in between, at most 30 of a film. Training and test reviews are of different films; "
-    "those held out may be of films whose other reviews were learned from, so figures of them are a little too good."
+    "positive (at least 7), none in between, at most 30 of a film. Training and test reviews are of different films."
 )
 PROBES = (
     Probe("negation", "This is not a good film.", "negative"),
@@ -57,8 +56,8 @@ PROBES = (
 UNFIT = (
     "Decisions about people, such as whom to hire, to lend to or to silence: a review says nothing of its writer.",
     "A person's mood, health or state of mind. The answer is about a film.",
-    "Texts that are not reviews of films (products, restaurants, tweets, letters to a help desk): nothing was measured "
-    "on them.",
+    "Texts that are not reviews of films (products, restaurants, tweets, letters to a help desk): of newswires one "
+    "in six to eight got a verdict without the mark `uncertain`.",
     "Texts without a verdict, or with a mild one. There is no neutral answer, and reviews of 5 and 6 points were left "
     "out of the data.",
     "Single sentences, irony, other languages than English: see the figures by length and the probes.",

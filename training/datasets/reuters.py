@@ -110,13 +110,15 @@ def load_unlabelled(directory: Path | None) -> list[str]:
     return [body for source in sources for body in _BODY.findall(source)]
 
 
-def load_mislabelled(directory: Path | None) -> list[tuple[str, str]]:
-    """The text and the label of each newswire that has no body and so another's; none without the archive."""
+def load_mislabelled(directory: Path | None) -> list[tuple[str, str, bool]]:
+    """The training part: text, name of the label, and whether the text is another newswire's for want of its own.
+
+    Nothing without the archive. What is said of a newswire follows from itself alone, never from the test part.
+    """
     if directory is None or not (directory / ARCHIVE).exists():
         return []
-    found = list(_scan(directory / ARCHIVE))
-    right = {(one.text, one.topic) for one in found if one.own}
-    return [(one.text, one.topic) for one in found if not one.own and (one.text, one.topic) not in right]
+    train, _ = load_newswires(directory / ARCHIVE)
+    return [(one.text, one.topics[0], not one.own) for one in train]
 
 
 def _from_arrays(arrays: Path, word_index: Path) -> Dataset:
@@ -148,23 +150,35 @@ def split(examples: Examples) -> tuple[Examples, Examples]:
 
 def read_newswires(archive: Path) -> Iterator[tuple[str, str]]:
     """(first topic, text) of each newswire whose first topic has at least 15, in the corpus' order."""
-    found = [(newswire.topic, newswire.text) for newswire in _scan(archive)]
-    count = Counter(topic for topic, _ in found)
-    if unknown := {topic for topic in count if count[topic] >= MIN_PER_TOPIC} - LABELS.keys():
-        raise DataError(f"{archive} has topics that Reuters-21578 does not: {', '.join(sorted(unknown)[:5])}")
-    return ((topic, text) for topic, text in found if count[topic] >= MIN_PER_TOPIC)
+    return ((one.topics[0], one.text) for one in _read_newswires(archive))
 
 
 @dataclass(frozen=True)
-class _Newswire:
-    """`topic`: its first; `own`: whether `text` is its own or, for want of one, the next newswire's."""
+class Newswire:
+    """`topics`: the label first; `own`: whether `text` is its own or, for want of one, the next newswire's."""
 
-    topic: str
+    topics: tuple[str, ...]
     text: str
     own: bool
 
 
-def _scan(archive: Path) -> Iterator[_Newswire]:
+def load_newswires(archive: Path) -> tuple[list[Newswire], list[Newswire]]:
+    """The training and the test part, in their order."""
+    found = _read_newswires(archive)
+    places = Examples([str(place) for place in range(len(found))], np.zeros(len(found), np.int64))
+    train, test = ([found[int(place)] for place in part.texts] for part in split(places))
+    return train, test
+
+
+def _read_newswires(archive: Path) -> list[Newswire]:
+    found = list(_scan(archive))
+    count = Counter(one.topics[0] for one in found)
+    if unknown := {topic for topic in count if count[topic] >= MIN_PER_TOPIC} - LABELS.keys():
+        raise DataError(f"{archive} has topics that Reuters-21578 does not: {', '.join(sorted(unknown)[:5])}")
+    return [one for one in found if count[one.topics[0]] >= MIN_PER_TOPIC]
+
+
+def _scan(archive: Path) -> Iterator[Newswire]:
     """A newswire's text: what stands between the first <BODY> after its topics and the next tag's end.
 
     One in twelve has no <BODY>, and gets that of the next newswire that has; the one without any behind it in its file
@@ -178,4 +192,4 @@ def _scan(archive: Path) -> Iterator[_Newswire]:
             if names:
                 body, end = source.find("<BODY>", head.end()), source.find("</REUTERS>", head.end())
                 start = body + len("<BODY>")
-                yield _Newswire(names[0], source[start : source.find("</", start)], own=0 <= body < end)
+                yield Newswire(tuple(names), source[start : source.find("</", start)], own=0 <= body < end)
