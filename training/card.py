@@ -17,7 +17,7 @@ _READING = {
     "cover": "the whole text, in windows of {maxlen} words",
 }
 _HELD_OUT = {
-    "tutorial": "a fifth of each label's texts, drawn by chance: others about the same film, say, may be learned from",
+    "tutorial": "a fifth of each label's texts, drawn by chance: others about the same thing may be learned from",
     "last-fifth": "the last fifth of the texts",
     "grouped": "a fifth of each label's texts; none is about the same film, say, as a text to learn from",
 }
