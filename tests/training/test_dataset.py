@@ -190,6 +190,18 @@ def test_what_is_told_of_other_labels_is_not_taken(told: list[tuple[str, str, bo
         dataset(train, train).with_mislabelled(told)
 
 
+def test_two_editions_of_a_text_may_differ_in_a_word() -> None:
+    """One in a hundred, no more."""
+    train = Examples(["text"] * 100, np.array([1] * 100))
+    told = [("text", "yes", True)] * 98
+    other = ("text text", "yes", False)
+    found = dataset(train, train).with_mislabelled([*told, other, told[0]]).train.mislabelled
+    assert found is not None
+    assert found.sum() == 99
+    with pytest.raises(DataError, match="is of other texts"):
+        dataset(train, train).with_mislabelled([*told, other, other])
+
+
 def test_labels_that_nothing_is_known_of_cannot_be_left_out() -> None:
     with pytest.raises(DataError, match="do not say which labels are another text's"):
         examples(0, 1).without_mislabelled()
