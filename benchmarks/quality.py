@@ -1,5 +1,5 @@
 """How the shipped bundles behave where reviews and newswires end: short texts, negation, texts of another kind, copies,
-other texts' labels.
+other newswires' texts.
 
 Needs the data sets (`SENTOPIC_DATA`) and what training needs. Prints the tables of `docs/quality.md`, in Markdown.
 """
@@ -20,7 +20,7 @@ from training.commands.options import data_from_environment, load
 from training.datasets import Dataset, Examples, reuters
 from training.markdown import table
 
-DATA = {"sentiment": "imdb", "topic": "reuters"}
+DATA = ("imdb", "reuters")
 SHORT = (5, 10, 20, 50)
 OPENINGS = ("The film was", "I found it", "The acting is", "This story was")
 GOOD = ("good", "great", "funny", "interesting", "convincing", "enjoyable", "memorable", "original", "worth watching")
@@ -43,6 +43,7 @@ class Asked:
         self.bundle: Bundle = read_bundle(directory)
         self.engine: Engine = open_engine(self.bundle, "onnx")
         self.name = "/".join(directory.parts[-2:])
+        self.data = str(self.bundle.manifest.data["name"])
         self.labels = [label.name for label in self.bundle.manifest.labels]
 
     def answer(self, texts: Sequence[str], labels: Iterable[int] | None = None) -> Answers:
@@ -51,7 +52,7 @@ class Asked:
 
 
 def main() -> None:
-    data = {name: load(name, data_from_environment(), unlabelled=True) for name in DATA.values()}
+    data = {name: load(name, data_from_environment(), unlabelled=True) for name in DATA}
     models = [Asked(directory) for directory in sorted(SHIPPED.glob("*/*/"))]
     for title, heads, rows in (
         ("Short texts", ["Bundle", *(f"first {words} words" for words in SHORT), "as served"], short(models, data)),
@@ -70,11 +71,10 @@ def main() -> None:
 def short(models: Iterable[Asked], data: dict[str, Dataset]) -> Iterator[list[str]]:
     """Test texts cut to their beginning: right in per cent, and of those answered without `uncertain`."""
     for model in models:
-        test = data[DATA[model.name.split("/")[0]]].test
+        test = data[model.data].test
         cells = []
-        for count in (*SHORT, None):
-            texts = [" ".join(split_words(text)[:count]) for text in test.texts]
-            found = model.answer(texts, test.labels)
+        for part in (*map(test.first_words, SHORT), test):
+            found = model.answer(part.texts, part.labels)
             sure = found.right[found.sure]
             cells.append(f"{_share(found.right)}; {_share(found.sure)} sure, {_share(sure)} of these right")
         yield [model.name, *cells]
@@ -99,17 +99,16 @@ def negation(models: Iterable[Asked]) -> Iterator[list[str]]:
 def others(models: Iterable[Asked], data: dict[str, Dataset]) -> Iterator[list[str]]:
     """Texts that no label fits: the other task's test part. An honest model is seldom sure of them."""
     for model in models:
-        own = DATA[model.name.split("/")[0]]
         for name, dataset in data.items():
             found = model.answer(dataset.test.texts)
-            what = "its own" if name == own else f"`{name}`"
+            what = "its own" if name == model.data else f"`{name}`"
             yield [model.name, what, _share(~found.sure), _share(found.confidence >= 0.9)]
 
 
 def copies(models: Iterable[Asked], data: dict[str, Dataset]) -> Iterator[list[str]]:
     """What test texts that also stand in the training part are worth."""
     for model in models:
-        dataset = data[DATA[model.name.split("/")[0]]]
+        dataset = data[model.data]
         seen = {tuple(split_words(text)) for text in dataset.train.texts}
         copy = np.array([tuple(split_words(text)) in seen for text in dataset.test.texts])
         right = model.answer(dataset.test.texts, dataset.test.labels).right
@@ -121,10 +120,10 @@ def mislabelled(models: Iterable[Asked], data: dict[str, Dataset]) -> Iterator[l
     _, newswires = reuters.load_newswires((data_from_environment() or Path()) / reuters.ARCHIVE)
     own = np.array([one.own for one in newswires])
     for model in models:
-        dataset = data[DATA[model.name.split("/")[0]]]
-        if dataset.name != "reuters":
+        if model.data != "reuters":
             continue
-        found = model.answer(dataset.test.texts, dataset.test.labels)
+        test = data[model.data].test
+        found = model.answer(test.texts, test.labels)
         named = [model.labels[guess] in one.topics for guess, one in zip(found.guesses, newswires, strict=True)]
         wrong = ~found.right
         accuracies = f"{found.right.mean():.4f}", f"{found.right[own].mean():.4f}"

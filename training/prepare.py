@@ -70,7 +70,7 @@ class Preparation:
     def __init__(self, recipe: Recipe, dataset: Dataset, texts: Examples, seed: int, shelf: Shelf) -> None:
         self._recipe, self._dataset, self._texts, self._seed, self._shelf = recipe, dataset, texts, seed, shelf
         self._unlabelled = dataset.unlabelled if recipe.unlabelled else ()
-        self._taught = texts.without_mislabelled() if recipe.mended else texts
+        self._taught = choose_taught(recipe, texts)
         self._read_from = [dataset.sha256, dataset.unlabelled_sha256 if self._unlabelled else "", _digest(texts), seed]
         self.made_from = [*self._read_from, _digest(self._taught)] if recipe.mended else self._read_from
 
@@ -124,6 +124,11 @@ class Preparation:
 
     def _encoder(self, windows: Any) -> TextEncoder:
         return TextEncoder(self._dataset.words, self._recipe.num_words, self._recipe.maxlen, windows)
+
+
+def choose_taught(recipe: Recipe, texts: Examples) -> Examples:
+    """Those whose labels a model of `recipe` learns."""
+    return texts.without_mislabelled() if recipe.mended else texts
 
 
 def agree(opinions: Sequence[Scores]) -> Scores:

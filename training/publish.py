@@ -37,6 +37,7 @@ from training import card, figures, plots, recipes
 from training.datasets import Dataset, Examples
 from training.encoding import EncodedExamples, encode, predict, score_texts
 from training.evaluate import fit_calibration, fit_threshold
+from training.prepare import choose_taught
 from training.recipes import Recipe
 from training.run import Trained
 
@@ -198,8 +199,8 @@ def _labels(dataset: Dataset, training: Examples) -> list[Label]:
 
 def _describe(dataset: Dataset, parts: tuple[Examples, Examples], recipe: Recipe) -> dict[str, str | int]:
     training, validation = parts
-    taught = [part.without_mislabelled() if recipe.mended else part for part in (training, dataset.train)]
-    counts = {"training": len(taught[0]), "held_out": len(validation), "test": len(dataset.test)}
+    taught = choose_taught(recipe, training)
+    counts = {"training": len(taught), "held_out": len(validation), "test": len(dataset.test)}
     described: dict[str, str | int] = {
         "name": dataset.name,
         "sha256": dataset.sha256,
@@ -207,9 +208,9 @@ def _describe(dataset: Dataset, parts: tuple[Examples, Examples], recipe: Recipe
         **counts,
     }
     if recipe.refit:
-        described["refit"] = len(taught[1])
+        described["refit"] = len(choose_taught(recipe, dataset.train))
     if recipe.mended:
-        described["mislabelled"] = len(training) - len(taught[0])
+        described["mislabelled"] = len(training) - len(taught)
     if recipe.unlabelled:
         described |= {"unlabelled": len(dataset.unlabelled), "unlabelled_sha256": dataset.unlabelled_sha256}
     return described

@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from app.errors import DataError
@@ -85,8 +86,24 @@ def test_newswires_that_bear_another_ones_label_are_told(layouts: Any, tmp_path:
     assert reuters.load_mislabelled(tmp_path / "elsewhere") == reuters.load_mislabelled(None) == []
 
 
-def test_no_test_label_tells_which_training_labels_are_another_text_s(real_data: Path) -> None:
-    """Nor whether there are any: 768 of the training newswires and 207 of the test's have no text of their own."""
+def test_no_test_label_tells_which_training_labels_are_another_ones(layouts: Any, tmp_path: Path) -> None:
+    """A training newswire without a body, before a test newswire: whether the two labels agree makes no difference."""
+    order = reuters.split(Examples([str(place) for place in range(40)], np.zeros(40, np.int64)))
+    train, test = ({int(place) for place in part.texts} for part in order)
+    empty = next(place for place in sorted(train) if place + 1 in test)
+    told = []
+    for topic in ("tin", "zinc"):
+        topics = ["tin", "zinc"] * 20
+        topics[empty], topics[empty + 1] = "tin", topic
+        bodies = ["" if place == empty else f"Newswire {place}." for place in range(40)]
+        (tmp_path / topic).mkdir()
+        layouts.pack_newswires(tmp_path / topic, "".join(map(layouts.mark_up, map(list, zip(topics)), bodies)))
+        told.append(reuters.load_mislabelled(tmp_path / topic))
+    assert told[0] == told[1]
+    assert [text for text, _, wrong in told[0] if wrong] == [f"Newswire {empty + 1}.\n&#3;"]
+
+
+def test_one_newswire_in_twelve_has_no_text_of_its_own(real_data: Path) -> None:
     dataset = reuters.load(real_data).with_mislabelled(told := reuters.load_mislabelled(real_data))
     assert dataset.train.mislabelled is not None
     assert (len(dataset.train), dataset.train.mislabelled.sum()) == (len(told), 768) == (8_982, 768)

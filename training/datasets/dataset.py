@@ -14,6 +14,7 @@ from app.text import split_words
 
 Labels = NDArray[np.int64]
 _ALIKE: Final = 0.99
+"""Share of texts, word for word the same, at which two editions are of the same texts."""
 Holdout = Literal["tutorial", "last-fifth", "grouped"]
 
 
