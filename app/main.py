@@ -74,7 +74,7 @@ def load_catalog(settings: Settings) -> Catalog:
         encoder = encoders[key]
         if (manifest.task, manifest.model) in found:
             raise BundleError(directory, f"there is another bundle of {manifest.task}/{manifest.model}")
-        engine = open_engine(bundle, settings.engine, encoder)
+        engine = open_engine(bundle, settings.engine, encoder, settings.engine_options)
         batcher = Batcher(
             engine, max_batch_windows=settings.max_batch_windows, max_queue_windows=settings.max_queue_windows
         )

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.engines.base import EngineOptions, Precision
 from app.engines.open import EngineName
 from app.errors import SettingsError
 
@@ -27,6 +28,15 @@ class Settings(BaseSettings):
     engine: EngineName = Field(
         "auto", description="`onnx`, `keras`, or `auto`: `keras` where TensorFlow and a GPU are found."
     )
+    engine_threads: int = Field(
+        1, ge=1, le=256, description="Threads of the onnx engine; one, as a small model gains little from more."
+    )
+    engine_batch: int = Field(
+        8, ge=1, le=1_024, description="Windows in one run of the onnx engine: what fits a core's cache."
+    )
+    engine_precision: Precision = Field(
+        "float32", description="`float32`, or `int8` for LSTMs that answer sooner and a little less exactly."
+    )
     max_body_bytes: int = Field(
         1_000_000, ge=1_000, description="Largest request body; a larger job goes in several batches."
     )
@@ -35,12 +45,16 @@ class Settings(BaseSettings):
     )
     max_batch_texts: int = Field(1_000, ge=1, description="Most texts in one batch request.")
     max_batch_windows: int = Field(
-        32, ge=1, description="Most windows that the engine is handed at once; more are no faster on a CPU."
+        32, ge=1, description="Most windows that the engine is handed at once; it sorts them by length."
     )
     max_queue_windows: int = Field(
         4_096, ge=1, description="Most windows that wait for one model, about a second's work; beyond, 503."
     )
     deadline_s: float = Field(10.0, gt=0, description="Longest wait for an answer, in seconds; then 504.")
+
+    @property
+    def engine_options(self) -> EngineOptions:
+        return EngineOptions(self.engine_threads, self.engine_batch, self.engine_precision)
 
 
 def load_settings(**options: Any) -> Settings:

@@ -30,7 +30,7 @@ def main() -> None:
 def measure(directory: Path) -> float:
     bundle = read_bundle(directory)
     manifest = bundle.manifest
-    engine = OnnxEngine(bundle.model, manifest.text.maxlen, len(manifest.labels), threads=1)
+    engine = OnnxEngine(bundle.model, manifest.text.maxlen, len(manifest.labels))
     drawn = np.random.default_rng(1).integers(INDEX_FROM + 1, manifest.text.num_words, (WINDOWS, manifest.text.maxlen))
     windows = [row[None] for row in drawn.astype(np.int32)]
 

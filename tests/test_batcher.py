@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.batcher import Batcher
-from app.engines.base import Probabilities
+from app.engines.base import Precision, Probabilities
 from app.errors import DeadlineError, OverloadedError
 from app.text import Ids
 
@@ -19,6 +19,7 @@ class GatedEngine:
     """Answers each window with its own first id; while the gate is closed it is busy."""
 
     name = "gated"
+    precision: Precision = "float32"
 
     def __init__(self, *, is_open: bool = True) -> None:
         self.gate = threading.Event()

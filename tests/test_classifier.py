@@ -8,7 +8,7 @@ import pytest
 from app.batcher import Batcher
 from app.bundle import Calibration, Golden, Label, Manifest, Seal, TextSpec
 from app.classifier import Answer, AnswerWarning, Catalog, Classifier
-from app.engines.base import Probabilities
+from app.engines.base import Precision, Probabilities
 from app.errors import RequestError, TextTooLongError, UnknownModelError, UnknownTaskError
 from app.text import Ids, TextEncoder
 
@@ -19,6 +19,7 @@ class CountingEngine:
     """The share of `good` (id 5) among good and bad (id 4), kept away from 0 and 1."""
 
     name = "counting"
+    precision: Precision = "float32"
 
     def __init__(self) -> None:
         self.batches: list[int] = []

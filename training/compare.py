@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.bundle import MANIFEST, Bundle, Calibration, read_bundle
-from app.engines.base import Probabilities
+from app.engines.base import Precision, Probabilities
 from app.engines.open import open_engine
 from app.errors import DataError
 from app.text import Ids, TextEncoder
@@ -117,6 +117,7 @@ class _AsTrained:
     """A Keras model as it came from training, with an engine's face."""
 
     name = "trained"
+    precision: Precision = "float32"
 
     def __init__(self, model: keras.Model) -> None:
         self._model = model

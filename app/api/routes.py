@@ -142,6 +142,7 @@ def _describe_model(classifier: Classifier, *, default: bool) -> schemas.ModelOu
         name=manifest.model,
         default=default,
         engine=classifier.engine.name,
+        precision=classifier.engine.precision,
         recipe=str(manifest.recipe.get("name", "")),
         parameters=manifest.parameters,
         num_words=manifest.text.num_words,

@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from app.api.errors import Problem
 from app.bundle import Manifest
 from app.classifier import Answer, AnswerWarning
+from app.engines.base import Precision
 
 DEFAULT_TOP_K = 5
 NOT_BLANK = r"[^ \t\r\n]"
@@ -97,6 +98,7 @@ class ModelOut(BaseModel):
     name: str
     default: bool
     engine: str
+    precision: Precision
     recipe: str
     parameters: int
     num_words: int

@@ -1,6 +1,7 @@
 """What every engine is to the rest of the service."""
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,12 +9,26 @@ from numpy.typing import NDArray
 from app.text import Ids
 
 Probabilities = NDArray[np.float32]
+Precision = Literal["float32", "int8"]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """What suits a host; each but `precision` changes speed alone. `batch`: windows in one run of the runtime."""
+
+    threads: int = 1
+    batch: int = 8
+    precision: Precision = "float32"
 
 
 class Engine(Protocol):
-    """Safe to call from one thread at a time; rows of a batch never influence each other."""
+    """Safe to call from one thread at a time; rows of a batch never influence each other.
+
+    `precision`: what the model is computed in, which is float32 where it has nothing that could be rounded.
+    """
 
     name: str
+    precision: Precision
 
     def predict(self, ids: Ids) -> Probabilities:
         """Windows (n, maxlen) int32 -> probabilities (n, labels) float32, each row adding up to 1.

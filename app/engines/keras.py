@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from app.bundle import MODEL, Bundle
-from app.engines.base import Probabilities
+from app.engines.base import Precision, Probabilities
 from app.engines.quiet import native_stderr_muted
 from app.errors import BundleError
 from app.text import Ids
@@ -27,6 +27,7 @@ class KerasEngine:
     """A model from bytes that `app.model_file` has checked, one compiled function a batch size."""
 
     name = "keras"
+    precision: Precision = "float32"
 
     def __init__(self, bundle: Bundle, maxlen: int, labels: int) -> None:
         with tempfile.TemporaryDirectory() as folder:

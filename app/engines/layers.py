@@ -1,6 +1,9 @@
 """How each Keras layer is written in ONNX operators; the recurrent ones stand in `recurrent`."""
 
+from dataclasses import replace
 from typing import Any, Final
+
+import numpy as np
 
 from app.engines.graph import Emit, Graph, Tensor, UnsupportedError
 from app.engines.recurrent import bidirectional, recurrent
@@ -19,11 +22,10 @@ def _same(_graph: Graph, _layer: Layer, inputs: list[Tensor]) -> Tensor:
 
 
 def _embedding(graph: Graph, layer: Layer, inputs: list[Tensor]) -> Tensor:
-    if layer.config.get("mask_zero"):
-        raise UnsupportedError("mask_zero")
-    table = layer.weights["vars/0"]
+    table, masked = layer.weights["vars/0"], bool(layer.config.get("mask_zero"))
     ids = graph.add("Transpose", [inputs[0].require("ids").name], perm=[1, 0])
-    return Tensor(graph.add("Gather", [graph.constant(table), ids]), "sequence", table.shape[1])
+    graph.mask(masked=masked)
+    return Tensor(graph.add("Gather", [graph.constant(table), ids]), "sequence", table.shape[1], masked)
 
 
 def _dense(graph: Graph, layer: Layer, inputs: list[Tensor]) -> Tensor:
@@ -31,35 +33,57 @@ def _dense(graph: Graph, layer: Layer, inputs: list[Tensor]) -> Tensor:
     x = graph.add("MatMul", [inputs[0].name, graph.constant(kernel)])
     if layer.config["use_bias"]:
         x = graph.add("Add", [x, graph.constant(layer.weights["vars/1"])])
-    return Tensor(graph.activate(x, layer.config["activation"]), inputs[0].form, kernel.shape[1])
+    return replace(inputs[0], name=graph.activate(x, layer.config["activation"]), channels=kernel.shape[1])
 
 
 def _activation(graph: Graph, layer: Layer, inputs: list[Tensor]) -> Tensor:
-    name = graph.activate(inputs[0].name, layer.config["activation"])
-    return Tensor(name, inputs[0].form, inputs[0].channels)
+    return replace(inputs[0], name=graph.activate(inputs[0].name, layer.config["activation"]))
 
 
 def _concatenate(graph: Graph, layer: Layer, inputs: list[Tensor]) -> Tensor:
     form = inputs[0].form
     if form == "ids" or layer.config["axis"] not in (-1, 2 if form == "sequence" else 1):
         raise UnsupportedError(f"axis {layer.config['axis']}")
-    names = [tensor.require(form).name for tensor in inputs]
+    names = [tensor.require_unmasked(form).name for tensor in inputs]
     return Tensor(graph.add("Concat", names, axis=-1), form, sum(tensor.channels for tensor in inputs))
 
 
-def _reduce_over_time(operator: str) -> Emit:
-    def emit(graph: Graph, layer: Layer, inputs: list[Tensor]) -> Tensor:
-        _channels_last(layer)
-        if layer.config.get("keepdims"):
-            raise UnsupportedError("keepdims")
-        x = inputs[0].require("sequence")
-        return Tensor(graph.add(operator, [x.name], axes=[0], keepdims=0), "flat", x.channels)
+def _global_max(graph: Graph, layer: Layer, inputs: list[Tensor]) -> Tensor:
+    x = _over_time(layer, inputs).require_unmasked("sequence")
+    y = graph.add("ReduceMax", [x.name], axes=[0], keepdims=1)
+    if graph.streaming:
+        before = graph.open_state()
+        y = graph.add("Max", [y, before])
+        graph.hand_on(before, y, x.channels, start=float(np.finfo(np.float32).min))
+    return _flatten(graph, y, x.channels)
 
-    return emit
+
+def _global_average(graph: Graph, layer: Layer, inputs: list[Tensor]) -> Tensor:
+    x = _over_time(layer, inputs)
+    if not graph.streaming:
+        return _flatten(graph, graph.add("ReduceMean", [x.name], axes=[0], keepdims=1), x.channels)
+    before = graph.open_state()
+    steps = graph.add("ReduceSum", [x.name, graph.constant(np.array([0]))], keepdims=1)
+    total = graph.add("Add", [steps, before])
+    graph.hand_on(before, total, x.channels)
+    return _flatten(graph, graph.add("Div", [total, graph.constant(np.full(1, graph.maxlen, np.float32))]), x.channels)
+
+
+def _over_time(layer: Layer, inputs: list[Tensor]) -> Tensor:
+    _channels_last(layer)
+    if layer.config.get("keepdims"):
+        raise UnsupportedError("keepdims")
+    return inputs[0].require("sequence")
+
+
+def _flatten(graph: Graph, name: str, channels: int) -> Tensor:
+    """(1, batch, channels) -> (batch, channels)."""
+    return Tensor(graph.add("Squeeze", [name, graph.constant(np.array([0]))]), "flat", channels)
 
 
 def _conv(graph: Graph, layer: Layer, inputs: list[Tensor]) -> Tensor:
-    config, x = layer.config, inputs[0].require("sequence")
+    graph.read_ahead()
+    config, x = layer.config, inputs[0].require_unmasked("sequence")
     _channels_last(layer)
     kernel = layer.weights["vars/0"]  # (size, channels in / groups, channels out)
     weights = [graph.constant(kernel.transpose(2, 1, 0))]
@@ -83,7 +107,8 @@ def _conv(graph: Graph, layer: Layer, inputs: list[Tensor]) -> Tensor:
 
 def _pool(operator: str) -> Emit:
     def emit(graph: Graph, layer: Layer, inputs: list[Tensor]) -> Tensor:
-        config, x = layer.config, inputs[0].require("sequence")
+        graph.read_ahead()
+        config, x = layer.config, inputs[0].require_unmasked("sequence")
         _channels_last(layer)
         y = graph.add(
             operator,
@@ -121,8 +146,8 @@ EMITTERS: Final[dict[str, Emit]] = {
     "Conv1D": _conv,
     "MaxPooling1D": _pool("MaxPool"),
     "AveragePooling1D": _pool("AveragePool"),
-    "GlobalMaxPooling1D": _reduce_over_time("ReduceMax"),
-    "GlobalAveragePooling1D": _reduce_over_time("ReduceMean"),
+    "GlobalMaxPooling1D": _global_max,
+    "GlobalAveragePooling1D": _global_average,
     "Concatenate": _concatenate,
     **dict.fromkeys(("Dropout", "SpatialDropout1D", "GaussianDropout", "GaussianNoise", "AlphaDropout"), _same),
     "Dense": _dense,

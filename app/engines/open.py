@@ -7,20 +7,26 @@ from typing import Final, Literal
 import numpy as np
 
 from app.bundle import MANIFEST, Bundle
-from app.engines.base import Engine
+from app.engines.base import Engine, EngineOptions, Precision
 from app.errors import BundleError, StartError
 from app.text import TextEncoder
 
 EngineName = Literal["auto", "onnx", "keras"]
-GOLDEN_TOLERANCE: Final = 1e-4
+GOLDEN_TOLERANCES: Final[dict[Precision, float]] = {"float32": 1e-4, "int8": 5e-2}
+"""How far the scores of a golden text may be off."""
 
 
-def open_engine(bundle: Bundle, name: EngineName = "auto", encoder: TextEncoder | None = None) -> Engine:
+def open_engine(
+    bundle: Bundle,
+    name: EngineName = "auto",
+    encoder: TextEncoder | None = None,
+    options: EngineOptions = EngineOptions(),  # noqa: B008 - it is frozen
+) -> Engine:
     """An engine that is warmed up and has reproduced the bundle's golden texts.
 
     `auto` is `keras` where TensorFlow and a GPU are found, else `onnx`.
     """
-    engine = _build(bundle, choose(name))
+    engine = _build(bundle, choose(name), options)
     _check_golden(bundle, engine, encoder or bundle.encoder())
     return engine
 
@@ -32,12 +38,12 @@ def choose(name: EngineName) -> Literal["onnx", "keras"]:
     return "keras" if has_gpu else "onnx"
 
 
-def _build(bundle: Bundle, name: Literal["onnx", "keras"]) -> Engine:
+def _build(bundle: Bundle, name: Literal["onnx", "keras"], options: EngineOptions) -> Engine:
     spec, labels = bundle.manifest.text, len(bundle.manifest.labels)
     if name == "onnx":
         from app.engines.onnx import OnnxEngine
 
-        return OnnxEngine(bundle.model, spec.maxlen, labels)
+        return OnnxEngine(bundle.model, spec.maxlen, labels, options)
     if importlib.util.find_spec("keras") is None:
         raise StartError("the keras engine needs TensorFlow: pip install 'sentopic[train]' or 'sentopic[gpu]'")
     from app.engines.keras import KerasEngine
@@ -46,10 +52,11 @@ def _build(bundle: Bundle, name: Literal["onnx", "keras"]) -> Engine:
 
 
 def _check_golden(bundle: Bundle, engine: Engine, encoder: TextEncoder) -> None:
+    allowed = GOLDEN_TOLERANCES[engine.precision]
     for place, golden in enumerate(bundle.manifest.golden, start=1):
         scores = bundle.manifest.scores(engine.predict(encoder.encode(golden.text).windows))
-        if not np.abs(scores - np.array(golden.scores)).max() <= GOLDEN_TOLERANCE:  # not <=: NaN must fail
+        if not np.abs(scores - np.array(golden.scores)).max() <= allowed:  # not <=: NaN must fail
             raise BundleError(
                 bundle.directory / MANIFEST,
-                f"golden text {place} is not reproduced by the {engine.name} engine ({GOLDEN_TOLERANCE:g} allowed)",
+                f"golden text {place} is not reproduced by the {engine.name} engine ({allowed:g} allowed)",
             )

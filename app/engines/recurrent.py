@@ -20,6 +20,9 @@ _OPERATORS: Final = {"SimpleRNN": "RNN", "LSTM": "LSTM", "GRU": "GRU"}
 _GATES: Final[dict[str, list[int]]] = {"SimpleRNN": [0], "LSTM": [0, 3, 1, 2], "GRU": [0, 1, 2]}
 """For each of ONNX' gates, its place among Keras'."""
 
+_STATES: Final = {"SimpleRNN": 1, "LSTM": 2, "GRU": 1}
+_INT8_MAX: Final = 127
+
 _ACTIVATIONS: Final[dict[str, tuple[str, dict[str, float]]]] = {
     "tanh": ("Tanh", {}),
     "sigmoid": ("Sigmoid", {}),
@@ -35,16 +38,21 @@ def recurrent(graph: Graph, layer: Layer, inputs: list[Tensor]) -> Tensor:
     """One direction: a sequence in; a sequence (`return_sequences`) or the last state out."""
     config, x = layer.config, inputs[0].require("sequence")
     backwards = config["go_backwards"]
+    if backwards:
+        graph.read_ahead()
+        if x.masked and config["return_sequences"]:
+            raise UnsupportedError("mask_zero, for a backward sequence")
     weights = _read_weights(layer, layer.kind, config, "cell")
     y = _run(graph, layer.kind, config, x, [weights], "reverse" if backwards else "forward")
     if not config["return_sequences"]:
         return Tensor(graph.add("Squeeze", [y, graph.constant(np.array([0]))]), "flat", config["units"])
     y = graph.add("Squeeze", [y, graph.constant(np.array([1]))])
-    return Tensor(_reverse(graph, y) if backwards else y, "sequence", config["units"])
+    return Tensor(_reverse(graph, y) if backwards else y, "sequence", config["units"], x.masked)
 
 
 def bidirectional(graph: Graph, layer: Layer, inputs: list[Tensor]) -> Tensor:
     """Both directions in one operator, merged as `merge_mode` says."""
+    graph.read_ahead()
     inner, x = layer.config["layer"], inputs[0].require("sequence")
     kind, config, mode = inner["class_name"], inner["config"], layer.config["merge_mode"]
     if kind not in _OPERATORS or mode not in ("concat", "sum", "ave", "mul"):
@@ -55,19 +63,38 @@ def bidirectional(graph: Graph, layer: Layer, inputs: list[Tensor]) -> Tensor:
     pair = [_read_weights(layer, kind, config, f"{side}_layer/cell") for side in ("forward", "backward")]
     sequences, units = config["return_sequences"], config["units"]
     y = _run(graph, kind, config, x, pair, "bidirectional")
-    axis = 1 if sequences else 0
+    form, axis = ("sequence", 1) if sequences else ("flat", 0)
+    masked = x.masked and sequences
     if mode != "concat":
         operator = {"sum": "ReduceSum", "ave": "ReduceMean", "mul": "ReduceProd"}[mode]
         axes: dict[str, Any] = {} if mode == "sum" else {"axes": [axis]}
         operands = [y, graph.constant(np.array([axis]))] if mode == "sum" else [y]
-        return Tensor(graph.add(operator, operands, keepdims=0, **axes), "sequence" if sequences else "flat", units)
+        return Tensor(graph.add(operator, operands, keepdims=0, **axes), form, units, masked)
     y = graph.add("Transpose", [y], perm=[0, 2, 1, 3] if sequences else [1, 0, 2])
     shape = np.array([0, 0, 2 * units] if sequences else [0, 2 * units])
-    return Tensor(graph.add("Reshape", [y, graph.constant(shape)]), "sequence" if sequences else "flat", 2 * units)
+    return Tensor(graph.add("Reshape", [y, graph.constant(shape)]), form, 2 * units, masked)
 
 
 def _run(graph: Graph, kind: str, config: dict[str, Any], x: Tensor, cells: list[Weights], direction: str) -> str:
     """ONNX' Y (steps, directions, batch, units) or Y_h (directions, batch, units)."""
+    attributes = _describe(kind, config, len(cells), direction)
+    wanted = 0 if config["return_sequences"] else 1
+    before = [graph.open_state() for _ in range(_STATES[kind])] if graph.streaming else []
+    after = range(1, 1 + len(before))  # Y_h, and an LSTM's Y_c
+    places = sorted({wanted, *after})
+    if kind == "LSTM" and graph.precision == "int8":
+        names = _add_quantized(graph, x, cells, before, places, attributes)
+    else:
+        weights = [graph.constant(np.stack(part)) for part in zip(*cells, strict=True)]
+        names = graph.add_outputs(_OPERATORS[kind], [x.name, *weights, "", *before], places, **attributes)
+    found: dict[int, str] = dict(zip(places, names, strict=True))
+    for source, place in zip(before, after, strict=True):
+        graph.hand_on(source, found[place], config["units"])
+    return found[wanted]
+
+
+def _describe(kind: str, config: dict[str, Any], directions: int, direction: str) -> dict[str, Any]:
+    """The operator's attributes."""
     for option in ("stateful", "return_state"):
         if config.get(option):
             raise UnsupportedError(option)
@@ -76,7 +103,7 @@ def _run(graph: Graph, kind: str, config: dict[str, Any], x: Tensor, cells: list
         names.append(config["activation"])
     if unknown := [name for name in names if not isinstance(name, str) or name not in _ACTIVATIONS]:
         raise UnsupportedError(f"activation {unknown[0]}")
-    functions = [_ACTIVATIONS[name] for name in names] * len(cells)
+    functions = [_ACTIVATIONS[name] for name in names] * directions
     attributes: dict[str, Any] = {
         "hidden_size": config["units"],
         "direction": direction,
@@ -87,9 +114,24 @@ def _run(graph: Graph, kind: str, config: dict[str, Any], x: Tensor, cells: list
             attributes[f"activation_{key}"] = values
     if kind == "GRU":
         attributes["linear_before_reset"] = int(config["reset_after"])
-    stacked = [graph.constant(np.stack(part)) for part in zip(*cells, strict=True)]
-    output = 0 if config["return_sequences"] else 1
-    return graph.add(_OPERATORS[kind], [x.name, *stacked], output=output, **attributes)
+    return attributes
+
+
+def _add_quantized(
+    graph: Graph, x: Tensor, cells: list[Weights], before: list[str], places: list[int], attributes: dict[str, Any]
+) -> list[str]:
+    """ONNX Runtime's LSTM on 8-bit weights, a scale for each column; inputs and states are rounded as they come."""
+    graph.rows_interact = True  # on the scale of the largest in the run, whichever row has it
+    w, r, bias = (np.stack(part) for part in zip(*cells, strict=True))
+    operands, scales = list[str](), list[str]()
+    for kernel in (w.transpose(0, 2, 1), r.transpose(0, 2, 1)):  # (directions, in, 4 h)
+        scale = np.maximum(np.abs(kernel).max(axis=1), np.finfo(np.float32).tiny) / np.float32(_INT8_MAX)
+        rounded = np.rint(kernel / scale[:, None]).astype(np.int8)
+        operands.append(graph.constant(rounded))
+        scales += [graph.constant(scale), graph.constant(np.zeros(scale.shape, np.int8))]
+    states = before or ["", ""]
+    inputs = [x.name, *operands, graph.constant(bias), "", *states, "", *scales]
+    return graph.add_outputs("DynamicQuantizeLSTM", inputs, places, domain="com.microsoft", **attributes)
 
 
 def _read_weights(layer: Layer, kind: str, config: dict[str, Any], place: str) -> Weights:

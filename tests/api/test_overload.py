@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import httpx
 import numpy as np
 
-from app.engines.base import Probabilities
+from app.engines.base import Precision, Probabilities
 from app.main import create_app
 from app.settings import SHIPPED, Settings
 from app.text import Ids
@@ -16,6 +16,7 @@ from app.text import Ids
 
 class GatedEngine:
     name = "gated"
+    precision: Precision = "float32"
 
     def __init__(self) -> None:
         self.gate = threading.Event()

@@ -10,6 +10,7 @@ keras = pytest.importorskip("keras")
 
 from app import model_file  # noqa: E402
 from app.engines.onnx import OnnxEngine  # noqa: E402
+from app.errors import UnsupportedLayerError  # noqa: E402
 
 layers = keras.layers
 MAXLEN, WORDS, LABELS = 12, 30, 3
@@ -78,8 +79,8 @@ STACKS: dict[str, Stack] = {
 }
 
 
-def _sequential(stack: Stack) -> "keras.Model":
-    start = [keras.Input((MAXLEN,), dtype="int32"), layers.Embedding(WORDS, 8)]
+def _sequential(stack: Stack, *, mask: bool = False) -> "keras.Model":
+    start = [keras.Input((MAXLEN,), dtype="int32"), layers.Embedding(WORDS, 8, mask_zero=mask)]
     return keras.Sequential([*start, *stack(), layers.Dense(LABELS, activation="softmax")])
 
 
@@ -99,7 +100,9 @@ def _agree(model: "keras.Model", folder: Path, labels: int = LABELS) -> None:
             weight.assign(np.random.default_rng(7).normal(0, 0.4, weight.shape))
     path = folder / "model.keras"
     model.save(path)
-    ids = np.random.default_rng(8).integers(0, WORDS, (17, MAXLEN), dtype=np.int32)
+    ids = np.random.default_rng(8).integers(1, WORDS, (3 * MAXLEN, MAXLEN), dtype=np.int32)
+    for row in ids:
+        row[: np.random.default_rng(int(row[0])).integers(MAXLEN)] = 0  # as texts are: padded in front
     expected = model.predict(ids, verbose=0)
     if labels == 2 and expected.shape[1] == 1:
         expected = np.concatenate([1 - expected, expected], axis=1)
@@ -107,9 +110,40 @@ def _agree(model: "keras.Model", folder: Path, labels: int = LABELS) -> None:
     np.testing.assert_allclose(engine.predict(ids), expected, rtol=0, atol=1e-5)
 
 
+MASKED: dict[str, Stack] = {
+    "lstm": lambda: [layers.LSTM(5, return_sequences=True), layers.LSTM(4)],
+    "gru_backwards": lambda: [layers.GRU(5, go_backwards=True)],
+    "bidirectional": lambda: [
+        layers.Bidirectional(layers.GRU(4, return_sequences=True)),
+        layers.Bidirectional(layers.LSTM(3), merge_mode="sum"),
+    ],
+    "dense_over_time": lambda: [layers.Dense(5), layers.Activation("tanh"), layers.Dropout(0.5), layers.SimpleRNN(4)],
+    "global_average": lambda: [layers.GRU(5, return_sequences=True), layers.GlobalAveragePooling1D()],
+}
+
+
 @pytest.mark.parametrize("name", STACKS)
 def test_onnx_engine_gives_what_keras_gives(name: str, tmp_path: Path) -> None:
     _agree(_sequential(STACKS[name]), tmp_path)
+
+
+@pytest.mark.parametrize("name", MASKED)
+def test_masked_padding_counts_as_if_it_were_not_there(name: str, tmp_path: Path) -> None:
+    _agree(_sequential(MASKED[name], mask=True), tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore:Layer .* does not support masking")
+@pytest.mark.parametrize(
+    "stack",
+    [
+        lambda: [layers.GRU(5, return_sequences=True), layers.GlobalMaxPooling1D()],
+        lambda: [layers.GRU(5, return_sequences=True, go_backwards=True), layers.GRU(3)],
+        lambda: [layers.Conv1D(5, 3), layers.GRU(3)],
+    ],
+)
+def test_layer_that_looks_at_masked_steps_is_refused(stack: Stack, tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedLayerError, match="mask_zero"):
+        _agree(_sequential(stack, mask=True), tmp_path)
 
 
 def test_functional_model_with_branches_agrees(tmp_path: Path) -> None:

@@ -7,9 +7,12 @@ import pytest
 
 from app import model_file
 from app.bundle import read_bundle
+from app.engines.base import EngineOptions, Probabilities
+from app.engines.graph import Graph, UnsupportedError
 from app.engines.onnx import OnnxEngine
 from app.errors import UnsupportedLayerError
 from app.settings import SHIPPED
+from app.text import PAD, Ids
 
 
 def test_engine_does_not_depend_on_the_arrays_that_it_was_built_from() -> None:
@@ -34,11 +37,67 @@ def test_any_number_of_rows_is_answered() -> None:
         np.testing.assert_allclose(answer, np.tile(answer[:1], (rows, 1)), atol=1e-6)
 
 
+def padded(lengths: list[int], maxlen: int = 100) -> Ids:
+    """A window of each length, padded in front as texts are."""
+    ids = np.random.default_rng(3).integers(4, 20_000, (len(lengths), maxlen), dtype=np.int32)
+    for row, length in zip(ids, lengths, strict=True):
+        row[: maxlen - length] = PAD
+    return ids
+
+
+@pytest.mark.parametrize("name", ["sentiment/gru", "sentiment/lstm", "topic/gru", "topic/lstm"])
+def test_short_texts_skip_their_padding_and_get_the_same_answer(name: str) -> None:
+    bundle = read_bundle(SHIPPED / name)
+    engine = OnnxEngine(bundle.model, 100, len(bundle.manifest.labels))
+    ids = padded([*range(1, 101), 100, 7])
+    skipping, steps = engine.predict(ids), record_steps(engine)
+    np.testing.assert_allclose(skipping, np.concatenate([engine.predict(row[None]) for row in ids]), atol=1e-6)
+    assert steps[:3] == [(1, 1), (1, 2), (1, 3)]
+    engine._skips = "none"
+    np.testing.assert_allclose(skipping, engine.predict(ids), atol=1e-6)
+    assert {length for _, length in steps[-13:]} == {100}
+
+
+def test_rows_run_with_others_about_as_long_and_no_more_than_a_batch() -> None:
+    bundle = read_bundle(SHIPPED / "sentiment" / "gru")
+    engine = OnnxEngine(bundle.model, 100, 2, EngineOptions(batch=3))
+    steps = record_steps(engine)
+    engine.predict(padded([100, 10, 90, 9, 76, 75, 8, 3]))
+    assert steps == [(3, 100), (1, 75), (3, 10), (1, 3)]
+
+
+def record_steps(engine: OnnxEngine) -> list[tuple[int, int]]:
+    """(rows, steps) of each run from now on."""
+    seen, run = list[tuple[int, int]](), engine._run
+
+    def recording(ids: Ids, skipped: int) -> Probabilities:
+        seen.append((len(ids), ids.shape[1] - skipped))
+        return run(ids, skipped)
+
+    engine._run = recording  # type: ignore[method-assign]
+    return seen
+
+
+def test_int8_is_close_and_a_row_does_not_depend_on_its_neighbours() -> None:
+    bundle = read_bundle(SHIPPED / "sentiment" / "lstm")
+    exact = OnnxEngine(bundle.model, 100, 2)
+    rounded = OnnxEngine(bundle.model, 100, 2, EngineOptions(precision="int8"))
+    assert (exact.precision, rounded.precision) == ("float32", "int8")
+    ids = padded([100, 100, 50, 50, 10, 10, 3, 3])
+    together = rounded.predict(ids)
+    assert 1e-6 < np.abs(together - exact.predict(ids)).max() < 0.03
+    np.testing.assert_array_equal(together, np.concatenate([rounded.predict(row[None]) for row in ids]))
+
+
+def test_model_without_lstm_stays_float32() -> None:
+    bundle = read_bundle(SHIPPED / "topic" / "gru")
+    assert OnnxEngine(bundle.model, 100, 46, EngineOptions(precision="int8")).precision == "float32"
+
+
 @pytest.mark.parametrize(
     ("layer", "why"),
     [
         ("LayerNormalization", "the engine has no such layer"),
-        ("Masked", "mask_zero"),
         ("Stateful", "stateful"),
         ("Gelu", "activation gelu"),
     ],
@@ -50,12 +109,10 @@ def test_layer_that_it_cannot_run_is_named_with_the_way_out(layer: str, why: str
         "LayerNormalization": [layers.LSTM(3), layers.LayerNormalization(name="culprit")],
         "Stateful": [layers.LSTM(3, stateful=True, name="culprit")],
         "Gelu": [layers.LSTM(3), layers.Dense(3, activation="gelu", name="culprit")],
-        "Masked": [layers.LSTM(3)],
     }
-    masked = layer == "Masked"
-    stack = [layers.Embedding(9, 4, mask_zero=masked, name="culprit" if masked else None), *options[layer]]
     ids = keras.Input(batch_shape=(2, 5), dtype="int32")
-    model = keras.Sequential([ids, *stack, layers.Dense(2, activation="softmax")])
+    stack = [ids, layers.Embedding(9, 4), *options[layer], layers.Dense(2, activation="softmax")]
+    model = keras.Sequential(stack)
     path = tmp_path / "model.keras"
     model.save(path)
     with pytest.raises(UnsupportedLayerError) as refused:
@@ -65,6 +122,13 @@ def test_layer_that_it_cannot_run_is_named_with_the_way_out(layer: str, why: str
     assert why in message
     assert message.endswith("Try --engine keras.")
     assert "\n" not in message
+
+
+def test_two_embeddings_that_disagree_on_masking_are_refused() -> None:
+    graph = Graph(5)
+    graph.mask(masked=False)
+    with pytest.raises(UnsupportedError, match="one embedding has mask_zero and another has not"):
+        graph.mask(masked=True)
 
 
 def test_model_whose_answers_do_not_fit_the_labels_is_refused() -> None:

@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from app.engines.base import Precision
+
 CORPUS = json.loads((Path(__file__).parent.parent / "fixtures" / "corpus.json").read_text(encoding="utf-8"))
 COUNTS = {"earn": 16, "acq": 15, "tin": 3}
 """Newswires a topic: one of the three has too few to be a label."""
@@ -264,6 +266,7 @@ class MoodEngine:
     """The share of `liked` (an id) among the ids of good (5) and bad (4), kept away from 0 and 1."""
 
     name = "mood"
+    precision: Precision = "float32"
 
     def __init__(self, liked: int = 5) -> None:
         self.liked = liked
