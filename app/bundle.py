@@ -150,8 +150,11 @@ class Bundle:
         return TextEncoder(self.words, spec.num_words, spec.maxlen, spec.windows)
 
 
-def read_bundle(directory: Path) -> Bundle:
-    """Raises BundleError, naming the file and the reason, for anything that is not exactly as sealed."""
+def read_bundle(directory: Path, vocabularies: dict[str, tuple[str, ...]] | None = None) -> Bundle:
+    """Raises BundleError, naming the file and the reason, for anything that is not exactly as sealed.
+
+    `vocabularies`: word indexes that were read already, by their file's SHA-256; a new one is added.
+    """
     path = directory / MANIFEST
     try:
         manifest = Manifest.model_validate_json(_read_plain_file(path, MAX_MANIFEST_BYTES))
@@ -168,8 +171,11 @@ def read_bundle(directory: Path) -> Bundle:
     model = model_file.parse(contents[MODEL], directory / MODEL)
     if model.vocabulary < manifest.text.num_words:
         raise BundleError(model.path, f"it knows {model.vocabulary} ids, the text contract {manifest.text.num_words}")
-    words = _parse_words(contents[WORDS], directory / WORDS)
-    return Bundle(directory, manifest, model, contents[MODEL], words)
+    known = {} if vocabularies is None else vocabularies
+    sha256 = manifest.files[WORDS].sha256
+    if sha256 not in known:
+        known[sha256] = _parse_words(contents[WORDS], directory / WORDS)
+    return Bundle(directory, manifest, model, contents[MODEL], known[sha256])
 
 
 def find_bundles(root: Path) -> list[Path]:

@@ -63,10 +63,11 @@ def create_worker_app() -> FastAPI:
 
 def load_catalog(settings: Settings) -> Catalog:
     """Every bundle that the settings name, running. Models with one vocabulary share one encoder."""
+    vocabularies: dict[str, tuple[str, ...]] = {}
     encoders: dict[str, TextEncoder] = {}
     found: dict[tuple[str, str], Classifier] = {}
     for directory in settings.bundle or find_bundles(settings.artifacts):
-        bundle = read_bundle(directory)
+        bundle = read_bundle(directory, vocabularies)
         manifest = bundle.manifest
         key = f"{manifest.files['words.txt'].sha256} {manifest.text.model_dump_json()}"
         if key not in encoders:

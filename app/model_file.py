@@ -69,7 +69,8 @@ def parse(data: bytes, path: Path) -> ModelFile:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             _check_members(path, archive.infolist())
             config = json.loads(archive.read("config.json"))
-            with archive.open("model.weights.h5") as stream, h5py.File(stream, "r") as weights:
+            # Read at once: a member opened as a stream is read again from its start for each step back.
+            with h5py.File(io.BytesIO(archive.read("model.weights.h5")), "r") as weights:
                 return _assemble(path, config, weights)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, zipfile.BadZipFile) as error:
         raise BundleError(path, f"not a Keras model file ({type(error).__name__}: {error})") from error
