@@ -8,6 +8,7 @@ import json
 import os
 import stat
 from dataclasses import dataclass
+from math import log
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -75,12 +76,15 @@ class Calibration(_Sealed):
     def scores(self, probabilities: Probabilities) -> NDArray[np.float64]:
         """One text's scores (labels,) from its windows' probabilities (windows, labels), in their order."""
         logits = np.log(np.maximum(probabilities, 1e-7, dtype=np.float64))
-        average = (logits.mean(axis=0) + self.last_window * logits[-1]) / (1 + self.last_window)
-        below = average - average.max()
-        sharpness = (1 + self.growth * np.log(len(logits))) / self.temperature
-        confidence = 1 / np.exp(below).sum()
-        scaled = np.exp(below * sharpness * (1 - self.damping * confidence))
-        shares: NDArray[np.float64] = scaled / scaled.sum()
+        windows, average = len(logits), logits[-1]
+        if windows > 1:
+            average = (logits.mean(axis=0) + self.last_window * average) / (1 + self.last_window)
+        # The ufuncs' own reductions: half the time of the arrays' methods, which counts where each request passes.
+        below = average - np.maximum.reduce(average)
+        confidence = 1 / np.add.reduce(np.exp(below))
+        sharpness = (1 + self.growth * log(windows)) / self.temperature
+        scaled = np.exp(below * (sharpness * (1 - self.damping * confidence)))
+        shares: NDArray[np.float64] = scaled / np.add.reduce(scaled)
         return shares
 
 

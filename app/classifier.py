@@ -1,5 +1,7 @@
 """One task's model at work: admit -> encode -> batch -> calibrate -> answer. Knows no HTTP."""
 
+import asyncio
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -11,9 +13,10 @@ from numpy.typing import NDArray
 
 from app.batcher import Batcher
 from app.bundle import Manifest
-from app.engines.base import Engine
+from app.engines.base import Engine, Probabilities
 from app.errors import RequestError, TextTooLongError, UnknownModelError, UnknownTaskError
-from app.text import Encoded, TextEncoder
+from app.stages import Stages
+from app.text import Encoded, Ids, TextEncoder
 
 
 class AnswerWarning(StrEnum):
@@ -65,39 +68,49 @@ class Classifier:
         self._max_text_chars = max_text_chars
         self._shares = np.array([label.share for label in manifest.labels])
 
-    async def classify(self, text: str, timeout_s: float) -> Answer:
+    async def classify(self, text: str, timeout_s: float, stages: Stages) -> Answer:
         """Raises TextTooLongError, OverloadedError or DeadlineError."""
-        encoded = self._admit(text)
+        encoded = self._admit(text, stages)
         if not encoded.known:
             return self._answer(encoded, self._shares)
-        return self._answer(encoded, self.manifest.scores(await self.batcher.predict(encoded.windows, timeout_s)))
+        probabilities = await self._predict(encoded.windows, timeout_s, stages)
+        return self._answer(encoded, self.manifest.scores(probabilities))
 
-    async def classify_many(self, texts: Sequence[str], timeout_s: float) -> list[Answer | RequestError]:
-        """One result a text, in order; a text that cannot be answered fails alone.
+    async def classify_many(
+        self, texts: Sequence[str], timeout_s: float, stages: Stages
+    ) -> list[Answer | RequestError]:
+        """One result a text, in order; a text that cannot be answered fails alone. Raises as `classify` for the rest.
 
-        Texts go to the queue in groups, one after the other, so that a large batch leaves room for others
-        and need not fit the queue.
+        Texts go to the queue in groups, so that a large batch leaves room for others and need not fit the queue; the
+        next group is encoded while the engine has one.
         """
         results: list[Answer | RequestError | None] = [None] * len(texts)
-        for group in self._groups(texts, results):
-            ids = np.concatenate([encoded.windows for _, encoded in group])
-            probabilities = await self.batcher.predict(ids, timeout_s)
-            start = 0
-            for place, encoded in group:
-                end = start + len(encoded.windows)
-                results[place] = self._answer(encoded, self.manifest.scores(probabilities[start:end]))
-                start = end
+        deadline = time.monotonic() + timeout_s
+        running = list[asyncio.Task[None]]()
+        try:
+            for group in self._groups(texts, results, stages):
+                left = max(0.0, deadline - time.monotonic())
+                running.append(asyncio.create_task(self._answer_group(group, results, left, stages)))
+                await asyncio.sleep(0)  # it goes to the queue, and the next is encoded meanwhile
+                if len(running) > 1:
+                    await running.pop(0)
+            while running:
+                await running.pop(0)
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
         return [result for result in results if result is not None]
 
     def _groups(
-        self, texts: Sequence[str], results: list[Answer | RequestError | None]
+        self, texts: Sequence[str], results: list[Answer | RequestError | None], stages: Stages
     ) -> Iterator[list[tuple[int, Encoded]]]:
         """Texts for the engine, encoded as they are needed; the others get their result at once."""
         group: list[tuple[int, Encoded]] = []
         windows = 0
         for place, text in enumerate(texts):
             try:
-                encoded = self._admit(text)
+                encoded = self._admit(text, stages)
             except RequestError as error:
                 results[place] = error
                 continue
@@ -112,10 +125,34 @@ class Classifier:
         if group:
             yield group
 
-    def _admit(self, text: str) -> Encoded:
+    async def _answer_group(
+        self,
+        group: list[tuple[int, Encoded]],
+        results: list[Answer | RequestError | None],
+        timeout_s: float,
+        stages: Stages,
+    ) -> None:
+        ids = np.concatenate([encoded.windows for _, encoded in group])
+        probabilities = await self._predict(ids, timeout_s, stages)
+        start = 0
+        for place, encoded in group:
+            end = start + len(encoded.windows)
+            results[place] = self._answer(encoded, self.manifest.scores(probabilities[start:end]))
+            start = end
+
+    async def _predict(self, ids: Ids, timeout_s: float, stages: Stages) -> Probabilities:
+        predicted = await self.batcher.predict(ids, timeout_s)
+        stages.add("queue", predicted.queue_s)
+        stages.add("engine", predicted.engine_s)
+        stages.begin()
+        return predicted.probabilities
+
+    def _admit(self, text: str, stages: Stages) -> Encoded:
         if len(text) > self._max_text_chars:
             raise TextTooLongError(self._max_text_chars)
-        return self._encoder.encode(text)
+        encoded = self._encoder.encode(text)
+        stages.end("encode")
+        return encoded
 
     def _answer(self, encoded: Encoded, scores: NDArray[np.float64]) -> Answer:
         warnings = []
@@ -125,8 +162,9 @@ class Classifier:
             warnings.append(AnswerWarning.MOSTLY_UNKNOWN_WORDS)
         if encoded.cut:
             warnings.append(AnswerWarning.TEXT_CUT)
-        ranking: list[int] = np.argsort(-scores, kind="stable").tolist()
-        unsure = bool(scores[ranking[0]] < self.manifest.calibration.uncertain_below)
+        shares: list[float] = scores.tolist()
+        ranking = sorted(range(len(shares)), key=shares.__getitem__, reverse=True)
+        unsure = shares[ranking[0]] < self.manifest.calibration.uncertain_below
         uncertain = encoded.mostly_unknown or unsure
         return Answer(scores, ranking, uncertain, encoded.total, encoded.known, len(encoded.windows), warnings)
 

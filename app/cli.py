@@ -61,7 +61,13 @@ def _serve(options: argparse.Namespace) -> int:
 
     app = create_app(settings)
     print(_first_line(app.state.catalog, listener), flush=True)
-    common: dict[str, Any] = {"log_level": "warning", "access_log": False, "server_header": False, "http": "httptools"}
+    common: dict[str, Any] = {
+        "log_level": "warning",
+        "access_log": False,
+        "server_header": False,
+        "http": "httptools",
+        "proxy_headers": False,
+    }
     if settings.workers == 1:
         server = uvicorn.Server(uvicorn.Config(app, **common))
         # Before uvicorn's own handlers stand, and again when it has drained and raises the signal anew.

@@ -32,7 +32,7 @@ class Settings(BaseSettings):
         1, ge=1, le=256, description="Threads of the onnx engine; one, as a small model gains little from more."
     )
     engine_batch: int = Field(
-        8, ge=1, le=1_024, description="Windows in one run of the onnx engine: what fits a core's cache."
+        16, ge=1, le=1_024, description="Windows in one run of the onnx engine: what fits a core's cache."
     )
     engine_precision: Precision = Field(
         "float32", description="`float32`, or `int8` for LSTMs that answer sooner and a little less exactly."

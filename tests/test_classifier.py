@@ -1,6 +1,7 @@
 """A classifier answers texts honestly, one by one and in crowds; a catalog finds the right one."""
 
 import asyncio
+import time
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from app.batcher import Batcher
 from app.bundle import Calibration, Golden, Label, Manifest, Seal, TextSpec
 from app.classifier import Answer, AnswerWarning, Catalog, Classifier
 from app.engines.base import Precision, Probabilities
-from app.errors import RequestError, TextTooLongError, UnknownModelError, UnknownTaskError
+from app.errors import DeadlineError, RequestError, TextTooLongError, UnknownModelError, UnknownTaskError
+from app.stages import Stages
 from app.text import Ids, TextEncoder
 
 WORDS = ["bad", "good", "rare"]
@@ -64,7 +66,7 @@ def classify(*texts: str) -> list[Answer | RequestError]:
     async def scene() -> list[Answer | RequestError]:
         one = classifier()
         async with one.batcher:
-            return await one.classify_many(texts, 5)
+            return await one.classify_many(texts, 5, Stages())
 
     return asyncio.run(scene())
 
@@ -92,7 +94,7 @@ def test_text_without_a_known_word_gets_the_labels_shares_and_no_engine(text: st
         engine = CountingEngine()
         one = classifier(engine)
         async with one.batcher:
-            found = await one.classify(text, 5)
+            found = await one.classify(text, 5, Stages())
         assert found.scores.tolist() == [0.7, 0.3]
         assert found.uncertain is True
         assert found.warnings == [AnswerWarning.NO_KNOWN_WORDS]
@@ -116,6 +118,34 @@ def test_crowd_is_answered_in_order_and_each_bad_text_alone() -> None:
     ranks = [result.ranking[0] for result in results if isinstance(result, Answer)]
     assert ranks[:3] == [1, 0, 0]
     assert len(results) == 304
+
+
+def test_stages_of_a_crowd_are_added_up() -> None:
+    async def scene() -> None:
+        one, stages = classifier(), Stages()
+        async with one.batcher:
+            await one.classify_many(["good"] * 100, 5, stages)
+        assert set(stages.seconds) == {"encode", "queue", "engine"}
+        assert all(seconds >= 0 for seconds in stages.seconds.values())
+
+    asyncio.run(scene())
+
+
+def test_crowd_that_runs_out_of_time_is_told_and_leaves_nothing_behind() -> None:
+    class Slow(CountingEngine):
+        def predict(self, ids: Ids) -> Probabilities:
+            time.sleep(0.02)
+            return super().predict(ids)
+
+    async def scene() -> None:
+        one = classifier(Slow())
+        async with one.batcher:
+            with pytest.raises(DeadlineError):
+                await one.classify_many(["good"] * 300, 0.05, Stages())
+            assert one.batcher.waiting_windows == 0
+            assert len(asyncio.all_tasks()) == 1
+
+    asyncio.run(scene())
 
 
 def test_every_warning_has_a_sentence() -> None:

@@ -17,18 +17,18 @@ Model = TypeVar("Model", bound=BaseModel)
 
 async def read_json(request: Request, model: type[Model], max_bytes: int) -> Model:
     """The body as `model`. Raises the RequestError that says what the client should mend."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json" or "content-encoding" in request.headers:
+    headers = dict(request.scope["headers"])
+    media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if media_type != b"application/json" or b"content-encoding" in headers:
         raise UnsupportedMediaTypeError("The body must be application/json, without a content encoding.")
-    body = await _read(request, max_bytes)
+    body = await _read(request, headers.get(b"content-length", b"0"), max_bytes)
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
         raise _explain(error, body) from None
 
 
-async def _read(request: Request, max_bytes: int) -> bytes:
-    declared = request.headers.get("content-length", "0")
+async def _read(request: Request, declared: bytes, max_bytes: int) -> bytes:
     if not declared.isdigit() or int(declared) > max_bytes:
         raise BodyTooLargeError(max_bytes)
     body = bytearray()

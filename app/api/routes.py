@@ -1,27 +1,36 @@
 """The routes: each task under its own name, then what describes the service."""
 
 import secrets
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
+from pydantic_core import to_json
 
 from app.api import errors, schemas
 from app.api.body import describe_fault, read_json
-from app.classifier import Catalog, Classifier
-from app.errors import BatchTooLargeError, InvalidRequestError, SentopicError
+from app.classifier import Answer, Catalog, Classifier
+from app.errors import BatchTooLargeError, InvalidRequestError, RequestError
 from app.settings import Settings
+from app.stages import Stages
 
 _PREDICT_ERRORS = (400, 404, 413, 415, 422, 503, 504)
 
 
-def build_router(catalog: Catalog, settings: Settings) -> APIRouter:
-    router = APIRouter()
+class DirectRoute(APIRoute):
+    """Its endpoint takes the request and gives the response: nothing is left for FastAPI to inject or to check."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        return self.endpoint
+
+
+def install(app: FastAPI, catalog: Catalog, settings: Settings) -> None:
     for task in catalog.tasks:
-        _add_task(router, task, catalog, settings)
-    _add_descriptions(router, catalog, settings)
-    return router
+        _add_task(app.router, task, catalog, settings)
+    _add_descriptions(app.router, catalog, settings)
 
 
 def _add_task(router: APIRouter, task: str, catalog: Catalog, settings: Settings) -> None:
@@ -30,19 +39,28 @@ def _add_task(router: APIRouter, task: str, catalog: Catalog, settings: Settings
     examples = [golden.text for golden in manifest.golden]
 
     async def predict(request: Request) -> Response:
+        stages = Stages()
         asked = await read_json(request, schemas.PredictRequest, settings.max_body_bytes)
+        stages.end("read")
         classifier = catalog.find(task, asked.model)
-        answer = await classifier.classify(asked.text, settings.deadline_s)
-        return _json(schemas.answer_out(classifier.manifest, answer, asked.top_k, _new_id()))
+        answer = await classifier.classify(asked.text, settings.deadline_s, stages)
+        return respond(schemas.answer_out(classifier.manifest, answer, asked.top_k, new_id()), stages)
 
     async def predict_batch(request: Request) -> Response:
+        stages = Stages()
         asked = await read_json(request, schemas.BatchRequest, settings.max_body_bytes)
         if len(asked.texts) > settings.max_batch_texts:
             raise BatchTooLargeError(settings.max_batch_texts)
-        return _json(await _answer_batch(catalog.find(task, asked.model), asked, settings.deadline_s))
+        faults = [_check_item(text) for text in asked.texts]
+        stages.end("read")
+        classifier = catalog.find(task, asked.model)
+        good = [text for text, fault in zip(asked.texts, faults, strict=True) if fault is None]
+        answers = await classifier.classify_many(good, settings.deadline_s, stages)
+        return respond(_batch_out(classifier, faults, answers, asked.top_k), stages)
 
     models = list(catalog.models(task))
     common: dict[str, Any] = {
+        "route_class_override": DirectRoute,
         "methods": ["POST"],
         "tags": ["predict"],
         "responses": errors.documented(*_PREDICT_ERRORS),
@@ -68,20 +86,22 @@ def _add_task(router: APIRouter, task: str, catalog: Catalog, settings: Settings
     )
 
 
-async def _answer_batch(classifier: Classifier, asked: schemas.BatchRequest, deadline_s: float) -> BaseModel:
+def _batch_out(
+    classifier: Classifier,
+    faults: Sequence[InvalidRequestError | None],
+    answers: Sequence[Answer | RequestError],
+    top_k: int,
+) -> dict[str, Any]:
     """One result a text, in order: an answer, or what is wrong with that text alone."""
-    request_id, manifest = _new_id(), classifier.manifest
-    results: list[schemas.AnswerOut | schemas.FailureOut] = []
-    faults = [_check_item(text) for text in asked.texts]
-    good = [text for text, fault in zip(asked.texts, faults, strict=True) if fault is None]
-    answers = iter(await classifier.classify_many(good, deadline_s))
+    request_id, manifest, found = new_id(), classifier.manifest, iter(answers)
+    results = list[dict[str, Any]]()
     for place, fault in enumerate(faults):
-        answer = fault or next(answers)
-        if isinstance(answer, SentopicError):
-            results.append(schemas.FailureOut.model_construct(error=errors.describe(answer)))
+        answer = fault or next(found)
+        if isinstance(answer, RequestError):
+            results.append({"error": errors.describe(answer).model_dump(exclude_none=True)})
         else:
-            results.append(schemas.answer_out(manifest, answer, asked.top_k, f"{request_id}-{place}"))
-    return schemas.BatchOut.model_construct(task=manifest.task, model=manifest.model, results=results, id=request_id)
+            results.append(schemas.answer_out(manifest, answer, top_k, f"{request_id}-{place}"))
+    return {"task": manifest.task, "model": manifest.model, "results": results, "id": request_id}
 
 
 def _check_item(text: Any) -> InvalidRequestError | None:
@@ -162,11 +182,12 @@ def _documented_body(model: type[BaseModel], models: list[str], examples: dict[s
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
-def _json(answer: BaseModel) -> Response:
-    return Response(
-        answer.model_dump_json(exclude_none=True), media_type="application/json", headers={"Cache-Control": "no-store"}
-    )
+def respond(content: dict[str, Any], stages: Stages) -> Response:
+    body = to_json(content)
+    stages.end("answer")
+    headers = {"Cache-Control": "no-store", "Server-Timing": stages.server_timing()}
+    return Response(body, media_type="application/json", headers=headers)
 
 
-def _new_id() -> str:
+def new_id() -> str:
     return secrets.token_hex(8)

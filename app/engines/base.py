@@ -17,7 +17,7 @@ class EngineOptions:
     """What suits a host; each but `precision` changes speed alone. `batch`: windows in one run of the runtime."""
 
     threads: int = 1
-    batch: int = 8
+    batch: int = 16
     precision: Precision = "float32"
 
 

@@ -73,6 +73,14 @@ def test_long_text_is_read_whole_or_says_that_it_was_cut(client: httpx.Client) -
     assert [warning["code"] for warning in cut["warnings"]] == ["text_cut"]
 
 
+def test_header_says_where_the_time_went(client: httpx.Client) -> None:
+    for path, body in (("", {"text": "a good film"}), ("/batch", {"texts": ["a good film"] * 5})):
+        header = client.post(f"/predict/sentiment{path}", json=body).headers["server-timing"]
+        stages = dict(stage.split(";dur=") for stage in header.split(", "))
+        assert list(stages) == ["read", "encode", "queue", "engine", "answer"]
+        assert float(stages["engine"]) > 0
+
+
 def test_answers_have_names_of_their_own(client: httpx.Client) -> None:
     assert ask(client, "topic", text=EARNINGS).json()["id"] != ask(client, "topic", text=EARNINGS).json()["id"]
 
