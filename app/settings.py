@@ -31,9 +31,6 @@ class Settings(BaseSettings):
     engine_threads: int = Field(
         1, ge=1, le=256, description="Threads of the onnx engine; one, as a small model gains little from more."
     )
-    engine_batch: int = Field(
-        16, ge=1, le=1_024, description="Windows in one run of the onnx engine: what fits a core's cache."
-    )
     engine_precision: Precision = Field(
         "float32", description="`float32`, or `int8` for LSTMs that answer sooner and a little less exactly."
     )
@@ -45,7 +42,7 @@ class Settings(BaseSettings):
     )
     max_batch_texts: int = Field(1_000, ge=1, description="Most texts in one batch request.")
     max_batch_windows: int = Field(
-        32, ge=1, description="Most windows that the engine is handed at once; it sorts them by length."
+        16, ge=1, le=1_024, description="Most windows that the engine is handed at once; more are no faster on a CPU."
     )
     max_queue_windows: int = Field(
         4_096, ge=1, description="Most windows that wait for one model, about a second's work; beyond, 503."
@@ -54,7 +51,7 @@ class Settings(BaseSettings):
 
     @property
     def engine_options(self) -> EngineOptions:
-        return EngineOptions(self.engine_threads, self.engine_batch, self.engine_precision)
+        return EngineOptions(self.engine_threads, self.max_batch_windows, self.engine_precision)
 
 
 def load_settings(**options: Any) -> Settings:

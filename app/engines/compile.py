@@ -38,10 +38,12 @@ class Compiled:
     rows_interact: bool
 
 
-def compile_graph(model: ModelFile, maxlen: int, labels: int, precision: Precision = "float32") -> Compiled:
-    """Raises UnsupportedLayerError."""
+def compile_graph(
+    model: ModelFile, maxlen: int, labels: int, precision: Precision = "float32", *, streaming: bool = True
+) -> Compiled:
+    """Raises UnsupportedLayerError. Where not `streaming`, windows are read from their first step."""
     try:
-        return _compile(model, labels, Graph(maxlen, streaming=True, precision=precision))
+        return _compile(model, labels, Graph(maxlen, streaming=streaming, precision=precision))
     except ReadsAheadError:
         return _compile(model, labels, Graph(maxlen, precision=precision))
 

@@ -48,7 +48,7 @@ def padded(lengths: list[int], maxlen: int = 100) -> Ids:
 @pytest.mark.parametrize("name", ["sentiment/gru", "sentiment/lstm", "topic/gru", "topic/lstm"])
 def test_short_texts_skip_their_padding_and_get_the_same_answer(name: str) -> None:
     bundle = read_bundle(SHIPPED / name)
-    engine = OnnxEngine(bundle.model, 100, len(bundle.manifest.labels))
+    engine = OnnxEngine(bundle.model, 100, len(bundle.manifest.labels), EngineOptions(batch=8))
     ids = padded([*range(1, 101), 100, 7])
     skipping, steps = engine.predict(ids), record_steps(engine)
     np.testing.assert_allclose(skipping, np.concatenate([engine.predict(row[None]) for row in ids]), atol=1e-6)
