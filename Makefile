@@ -43,10 +43,8 @@ train: $(VENV)/dev.stamp  ## the shipped bundles anew, into artifacts/; interrup
 	for recipe in sentiment-gru sentiment-lstm topic-gru topic-lstm; do \
 		$(BIN)/sentopic-train fit $$recipe --resume $(if $(DATA),--data $(DATA)) --out artifacts || exit; done
 
-bench: $(VENV)/dev.stamp  ## texts a second through the text contract, start and memory, milliseconds a window
-	$(BIN)/python benchmarks/encode.py
-	$(BIN)/python benchmarks/start.py
-	$(BIN)/python benchmarks/windows.py
+bench: $(VENV)/dev.stamp  ## every benchmark, half an hour on a quiet machine (needs wrk); writes docs/benchmarks.md
+	for name in encode start windows peers limit growth training report; do $(BIN)/python -m benchmarks.$$name || exit; done
 
 container:  ## builds the CPU image and asks it (root on Debian; no Docker engine needed)
 	tests/container/check

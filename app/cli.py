@@ -101,10 +101,8 @@ def _serve(options: argparse.Namespace) -> int:
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
-    from app.main import STARTUP_FAILURE, create_app
+    from app import main as service
 
-    app = create_app(settings)
-    print(_first_line(app.state.catalog, listener), flush=True)
     common: dict[str, Any] = {
         "log_level": "warning",
         "access_log": False,
@@ -113,18 +111,21 @@ def _serve(options: argparse.Namespace) -> int:
         "proxy_headers": False,
     }
     if settings.workers == 1:
+        app = service.create_app(settings)
+        print(_first_line(app.state.catalog, listener), flush=True)
         server = uvicorn.Server(uvicorn.Config(app, **common))
         # Before uvicorn's own handlers stand, and again when it has drained and raises the signal anew.
         _on_stop(lambda *_: setattr(server, "should_exit", True))
         server.run(sockets=[listener])
         return 0
-    del app  # it has shown that the workers' will start
+    print(_first_line(service.load_catalog(settings), listener), flush=True)  # what loads here loads in the workers
+    service.release_memory()
     for name, value in given.items():  # the workers read what was given here
         os.environ[f"SENTOPIC_{name.upper()}"] = _as_setting(value)
     config = uvicorn.Config("app.main:create_worker_app", factory=True, workers=settings.workers, **common)
     supervisor = Multiprocess(config, [listener])
     supervisor.run()
-    return 1 if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes) else 0
+    return 1 if any(process.exitcode == service.STARTUP_FAILURE for process in supervisor.processes) else 0
 
 
 def _on_stop(do: Callable[..., object]) -> None:

@@ -90,11 +90,14 @@ def load_catalog(settings: Settings) -> Catalog:
 
 
 def _settle_memory() -> None:
-    """Gives the system back what loading took; glibc would keep some 40 MB of it for ever.
-
-    What is left stays for good, so that no later collection looks at it again.
-    """
-    gc.collect()
+    """Gives the system back what loading took. What is left stays for good: no later collection looks at it again."""
+    release_memory()
     gc.freeze()
+
+
+def release_memory() -> None:
+    """Gives the system back what is no longer used; glibc would keep some 40 MB of it for ever."""
+    gc.unfreeze()
+    gc.collect()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

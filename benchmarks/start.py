@@ -1,5 +1,9 @@
-"""From the command to ready, and the memory that the service then holds, with every shipped model loaded."""
+"""From the command to ready, and the memory that the service then holds, with every shipped model loaded.
 
+Writes benchmarks/results/start.json.
+"""
+
+import json
 import re
 import statistics
 import subprocess
@@ -9,11 +13,14 @@ import urllib.request
 from pathlib import Path
 
 ROUNDS = 7
+RESULTS = Path(__file__).resolve().parent / "results" / "start.json"
 
 
 def main() -> None:
     runs = [measure() for _ in range(ROUNDS)]
     seconds, megabytes = (statistics.median(column) for column in zip(*runs, strict=True))
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps({"rounds": ROUNDS, "start_s": seconds, "memory_mb": megabytes}, indent=1) + "\n")
     print(f"start to ready {seconds:.2f} s, resident {megabytes:.0f} MB (medians of {ROUNDS})")
 
 

@@ -1,5 +1,6 @@
 """The engine for GPUs: Keras on TensorFlow. The only module of the service that imports either."""
 
+import logging
 import os
 import tempfile
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 
 from app.bundle import MODEL, Bundle
 from app.engines.base import Precision, Probabilities
+from app.engines.cudnn import find_slow_layers
 from app.engines.quiet import native_stderr_muted
 from app.errors import BundleError
 from app.text import Ids
@@ -19,12 +21,17 @@ with native_stderr_muted():
     import keras
     import tensorflow as tf
 
+_log = logging.getLogger("sentopic")
+
 BATCH_SIZES: Final = (1, 8, 32, 128)
 """Rows of the compiled functions: a batch is padded to the next, and one larger than the last is split."""
 
 
 class KerasEngine:
-    """A model from bytes that `app.model_file` has checked, one compiled function a batch size."""
+    """A model from bytes that `app.model_file` has checked, one compiled function a batch size.
+
+    Not compiled by XLA, which would keep recurrent layers from cuDNN's kernels.
+    """
 
     name = "keras"
     precision: Precision = "float32"
@@ -41,6 +48,9 @@ class KerasEngine:
         outputs = self._model.output_shape[-1]
         if self._model.input_shape[1:] != (maxlen,) or outputs != (1 if labels == 2 and outputs == 1 else labels):
             raise BundleError(bundle.model.path, f"it answers {outputs} values for {labels} labels")
+        if tf.config.list_physical_devices("GPU"):
+            for line in find_slow_layers(bundle.model):
+                _log.warning("%s: %s: it runs step by step on this GPU", bundle.model.path, line)
         self._maxlen = maxlen
         self._functions = {size: self._compile(size) for size in BATCH_SIZES}
 

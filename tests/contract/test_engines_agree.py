@@ -59,3 +59,16 @@ def test_answer_does_not_depend_on_its_neighbours(bundle: Bundle, engine: str) -
     together = running.predict(ids)
     alone = np.concatenate([running.predict(ids[row : row + 1]) for row in range(len(ids))])
     np.testing.assert_allclose(together, alone, atol=1e-6)
+
+
+def test_keras_engine_warns_of_layers_that_a_gpu_runs_step_by_step(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from app.engines import keras as engine
+
+    monkeypatch.setattr(engine.tf.config, "list_physical_devices", lambda _: ["a GPU"])
+    open_engine(bundle, "keras")
+    assert caplog.text == ""
+    monkeypatch.setattr(engine, "find_slow_layers", lambda _: ["layer first (LSTM): activation is relu"])
+    open_engine(bundle, "keras")
+    assert "layer first (LSTM): activation is relu: it runs step by step on this GPU" in caplog.text

@@ -1,0 +1,48 @@
+"""Layers that a GPU would run step by step are named, with the reason."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app import model_file
+from app.bundle import read_bundle
+from app.engines.cudnn import find_slow_layers
+from app.settings import SHIPPED
+
+keras = pytest.importorskip("keras")
+layers = keras.layers
+
+
+def slow(folder: Path, *stack: Any, mask: bool = False) -> list[str]:
+    model = keras.Sequential([keras.Input((5,), dtype="int32"), layers.Embedding(9, 4, mask_zero=mask), *stack])
+    path = folder / "model.keras"
+    model.save(path)
+    return find_slow_layers(model_file.parse(path.read_bytes(), path))
+
+
+@pytest.mark.parametrize("bundle", sorted(SHIPPED.glob("*/*/")), ids=lambda path: "-".join(path.parts[-2:]))
+def test_shipped_models_are_fast_on_a_gpu(bundle: Path) -> None:
+    assert find_slow_layers(read_bundle(bundle).model) == []
+
+
+def test_layers_as_keras_makes_them_are_fast(tmp_path: Path) -> None:
+    assert slow(tmp_path, layers.Bidirectional(layers.LSTM(3, return_sequences=True)), layers.GRU(3)) == []
+
+
+def test_each_slow_layer_is_named_with_the_reason(tmp_path: Path) -> None:
+    assert slow(
+        tmp_path,
+        layers.SimpleRNN(3, return_sequences=True, name="plain"),
+        layers.Bidirectional(layers.GRU(3, reset_after=False, return_sequences=True), name="both"),
+        layers.LSTM(3, activation="relu", use_bias=False, name="odd"),
+    ) == [
+        "layer plain (SimpleRNN): cuDNN is not used for this kind",
+        "layer both (GRU): reset_after is False",
+        "layer odd (LSTM): activation is relu, use_bias is False",
+    ]
+
+
+def test_padding_that_is_masked_in_front_is_slow(tmp_path: Path) -> None:
+    (line,) = slow(tmp_path, layers.LSTM(3, name="first"), mask=True)
+    assert line.startswith("layer first (LSTM): mask_zero")
