@@ -1,7 +1,8 @@
 """Micro-batches without a timer: a free engine takes what waits, oldest first, up to a number of windows.
 
 Knows windows and probabilities, no texts. The queue is bounded in windows; whoever does not fit is refused at once,
-and whoever has left or run out of time never reaches the engine. Large requests take turns with small ones.
+and whoever has left or run out of time never reaches the engine. While others wait, the oldest large request has half
+of each batch, and the others take turns in the rest: neither can keep the other waiting for long.
 
     predict -> an idle engine, and little work: done at once, in the event loop
             -> the queue -> the thread, batch after batch until nothing waits
@@ -25,17 +26,18 @@ from app.errors import DeadlineError, OverloadedError
 from app.text import Ids
 
 _FIRST_GUESS_WINDOWS_PER_S: Final = 500.0
+_FIRST_GUESS_STEPS_PER_S: Final = 100.0
 _SMOOTHING: Final = 0.2
 
 _AT_ONCE_S: Final = 0.001
 """Work that takes no longer than this is done in the event loop: handing it to a thread and back takes as long."""
 
 _TURNS: Final = 4
-"""Requests that find room in each batch at least, if so many wait."""
+"""Requests that find room in each batch at least, if so many wait: one of them in half of it, the others in turns."""
 
 
 class Predicted(NamedTuple):
-    """Probabilities (n, labels), and how long their windows waited and were computed, in seconds."""
+    """Probabilities (n, labels); the seconds that the engine took for the batches that they were in, and all others."""
 
     probabilities: Probabilities
     queue_s: float
@@ -45,11 +47,11 @@ class Predicted(NamedTuple):
 class _Ticket:
     """Windows that wait for their answer; a large one is answered in several batches."""
 
-    __slots__ = ("answered", "deadline", "future", "ids", "parts", "queued", "started", "taken")
+    __slots__ = ("answered", "deadline", "engine_s", "future", "ids", "parts", "queued", "taken")
 
     def __init__(self, ids: Ids, future: asyncio.Future[Predicted], queued: float, deadline: float) -> None:
         self.ids, self.future, self.queued, self.deadline = ids, future, queued, deadline
-        self.started = 0.0
+        self.engine_s = 0.0
         self.taken = self.answered = 0
         self.parts: list[Probabilities] = []
 
@@ -60,10 +62,10 @@ class _Ticket:
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Windows (n, maxlen), and whose they are: tickets with the number of theirs, in order."""
+    """Windows (n, maxlen) in parts, and whose each part is."""
 
-    ids: Ids
-    shares: list[tuple[_Ticket, int]]
+    parts: list[Ids]
+    tickets: list[_Ticket]
 
 
 class Batcher:
@@ -82,10 +84,12 @@ class Batcher:
         self._turn = max(1, max_batch_windows // _TURNS)
         self._max_queue = max_queue_windows
         self._clock = clock
-        self._speed = _FIRST_GUESS_WINDOWS_PER_S
+        self._windows_per_s = _FIRST_GUESS_WINDOWS_PER_S
+        self._steps_per_s = _FIRST_GUESS_STEPS_PER_S
         self._lock = threading.Lock()
         # The thread and the event loop change these, under the lock.
         self._queue: deque[_Ticket] = deque()
+        self._large: _Ticket | None = None
         self._waiting = 0
         self._busy = False
         # The event loop's own.
@@ -101,7 +105,7 @@ class Batcher:
     @property
     def group_windows(self) -> int:
         """How many windows a large request hands in at once: enough for full batches, and room left for others."""
-        return max(1, min(2 * self._max_batch, self._max_queue // 4))
+        return max(1, min(8 * self._max_batch, self._max_queue // 4))
 
     async def __aenter__(self) -> "Batcher":
         loop = asyncio.get_running_loop()
@@ -113,9 +117,10 @@ class Batcher:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._lock:
-            for ticket in self._queue:
+            for ticket in (*self._queue, *([self._large] if self._large else [])):
                 ticket.future.cancel()
             self._queue.clear()
+            self._large = None
             self._waiting = 0
         self._handed.put(None)
         if self._thread is not None:
@@ -136,7 +141,7 @@ class Batcher:
         ticket = _Ticket(ids, loop.create_future(), now, now + timeout_s)
         with self._lock:
             if self._waiting and self._waiting + len(ids) > self._max_queue:
-                raise OverloadedError(retry_after_s=max(1, math.ceil(self._waiting / self._speed)))
+                raise OverloadedError(retry_after_s=max(1, math.ceil(self._waiting / self._windows_per_s)))
             self._queue.append(ticket)
             self._waiting += len(ids)
         if not self._dispatching:
@@ -151,8 +156,9 @@ class Batcher:
 
     def _may_run_at_once(self, ids: Ids) -> bool:
         """If nobody else is there: one text in a turn of the event loop, or many would go one by one for ever."""
-        alone = not (self._busy or self._queue or self._had_turn)
-        return alone and len(ids) <= self._speed * _AT_ONCE_S
+        if self._busy or self._queue or self._had_turn or len(ids) > self._max_batch:
+            return False
+        return bool(np.count_nonzero(ids) <= self._steps_per_s * _AT_ONCE_S)
 
     def _end_turn(self) -> None:
         self._had_turn = False
@@ -168,12 +174,14 @@ class Batcher:
             return
         with self._lock:
             self._forget(ticket)
-            while self._queue and not self._queue[0].left:
-                self._queue.popleft()
 
     def _forget(self, ticket: _Ticket) -> None:
+        """What it has not got is not wanted any more, and takes no memory while it is still in the queue."""
         self._waiting -= ticket.left
-        ticket.taken = len(ticket.ids)
+        ticket.ids = ticket.ids[:0].copy()
+        ticket.taken = 0
+        while self._queue and not self._queue[0].left:
+            self._queue.popleft()
 
     def _dispatch(self) -> None:
         """In the event loop: sets a free engine to work."""
@@ -187,61 +195,77 @@ class Batcher:
             following: _Batch | None = batch
             while following is not None:
                 batch = following
+                started = self._clock()
                 try:
-                    answers: Probabilities | Exception = self._run(batch.ids)
+                    ids = batch.parts[0] if len(batch.parts) == 1 else np.concatenate(batch.parts)
+                    answers: Probabilities | Exception = self._run(ids)
                 except Exception as error:  # noqa: BLE001 - whatever the engine raised is its askers' to see
                     answers = error
+                seconds = self._clock() - started
                 following = self._take()
-                loop.call_soon_threadsafe(self._hand_out, batch, answers)
+                loop.call_soon_threadsafe(self._hand_out, batch, answers, seconds)
 
     def _take(self) -> _Batch | None:
-        """The oldest windows that wait, up to a batch; what is more than a turn goes behind those who wait.
+        """Up to a batch of what waits: half of it the oldest large request's, the rest by turns.
 
         Makes the engine busy, or free if nothing waits.
         """
-        room, parts, shares = self._max_batch, list[Ids](), list[tuple[_Ticket, int]]()
+        batch = _Batch([], [])
         with self._lock:
-            now = self._clock()
+            room, now = self._max_batch, self._clock()
+            if self._large is not None:
+                room -= self._take_share(batch, self._large, max(1, room // 2), now)
             while room and self._queue:
                 ticket = self._queue.popleft()
-                if now >= ticket.deadline:
-                    self._forget(ticket)
-                share = min(ticket.left, room, self._turn)
-                if not share:
+                if (self._large is None or not self._large.left) and ticket.left > self._turn:
+                    self._large = ticket
+                    room -= self._take_share(batch, ticket, min(room, max(1, self._max_batch // 2)), now)
                     continue
-                ticket.started = ticket.started or now
-                parts.append(ticket.ids[ticket.taken : ticket.taken + share])
-                shares.append((ticket, share))
-                ticket.taken += share
-                self._waiting -= share
-                room -= share
+                room -= self._take_share(batch, ticket, min(room, self._turn), now)
                 if ticket.left:
                     self._queue.append(ticket)
-            self._busy = bool(shares)
-        if not shares:
-            return None
-        return _Batch(parts[0] if len(parts) == 1 else np.concatenate(parts), shares)
+            if self._large is not None:
+                self._take_share(batch, self._large, room, now)  # nobody else wants it
+                self._large = self._large if self._large.left else None
+            self._busy = bool(batch.parts)
+        return batch if batch.parts else None
+
+    def _take_share(self, batch: _Batch, ticket: _Ticket, most: int, now: float) -> int:
+        """Moves up to so many of the ticket's windows into the batch, none if it is late, and says how many."""
+        if now >= ticket.deadline:
+            self._forget(ticket)
+        if share := min(ticket.left, most):
+            batch.parts.append(ticket.ids[ticket.taken : ticket.taken + share])
+            batch.tickets.append(ticket)
+            ticket.taken += share
+            self._waiting -= share
+        return share
 
     def _run(self, ids: Ids) -> Probabilities:
         started = self._clock()
         answers = self._engine.predict(ids)
         seconds = self._clock() - started
         if seconds > 0:
-            self._speed += _SMOOTHING * (len(ids) / seconds - self._speed)
+            self._windows_per_s += _SMOOTHING * (len(ids) / seconds - self._windows_per_s)
+            self._steps_per_s += _SMOOTHING * (np.count_nonzero(ids) / seconds - self._steps_per_s)
         return answers
 
-    def _hand_out(self, batch: _Batch, answers: Probabilities | Exception) -> None:
+    def _hand_out(self, batch: _Batch, answers: Probabilities | Exception, seconds: float) -> None:
         """In the event loop: each asker's share to it, and its future when it has all."""
         start, now = 0, self._clock()
-        for ticket, share in batch.shares:
-            ticket.answered += share
-            if not ticket.future.done():
-                if isinstance(answers, Exception):
-                    ticket.future.set_exception(answers)
-                else:
-                    ticket.parts.append(answers[start : start + share])
-                    if ticket.answered == len(ticket.ids):
-                        whole = ticket.parts[0] if len(ticket.parts) == 1 else np.concatenate(ticket.parts)
-                        waited = ticket.started - ticket.queued
-                        ticket.future.set_result(Predicted(whole, waited, now - ticket.started))
-            start += share
+        for ticket in set(batch.tickets):
+            ticket.engine_s += seconds
+        for ticket, part in zip(batch.tickets, batch.parts, strict=True):
+            end = start + len(part)
+            ticket.answered += len(part)
+            if ticket.future.done():
+                pass
+            elif isinstance(answers, Exception):
+                ticket.future.set_exception(answers)
+            else:
+                ticket.parts.append(answers[start:end])
+                if ticket.answered == len(ticket.ids):
+                    whole = ticket.parts[0] if len(ticket.parts) == 1 else np.concatenate(ticket.parts)
+                    waited = now - ticket.queued - ticket.engine_s
+                    ticket.future.set_result(Predicted(whole, waited, ticket.engine_s))
+            start = end

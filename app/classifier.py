@@ -16,7 +16,7 @@ from app.bundle import Manifest
 from app.engines.base import Engine, Probabilities
 from app.errors import RequestError, TextTooLongError, UnknownModelError, UnknownTaskError
 from app.stages import Stages
-from app.text import Encoded, Ids, TextEncoder
+from app.text import PAD, Encoded, Ids, TextEncoder
 
 
 class AnswerWarning(StrEnum):
@@ -94,6 +94,7 @@ class Classifier:
                 await asyncio.sleep(0)  # it goes to the queue, and the next is encoded meanwhile
                 if len(running) > 1:
                     await running.pop(0)
+                stages.begin()
             while running:
                 await running.pop(0)
         finally:
@@ -133,7 +134,9 @@ class Classifier:
         stages: Stages,
     ) -> None:
         ids = np.concatenate([encoded.windows for _, encoded in group])
-        probabilities = await self._predict(ids, timeout_s, stages)
+        order = np.count_nonzero(ids == PAD, axis=1).argsort(kind="stable")  # a batch of one length costs least
+        probabilities = np.empty((len(ids), len(self.manifest.labels)), np.float32)
+        probabilities[order] = await self._predict(ids[order], timeout_s, stages)
         start = 0
         for place, encoded in group:
             end = start + len(encoded.windows)

@@ -44,7 +44,9 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--engine", choices=("auto", "onnx", "keras"), help="what runs the models (auto)")
     serve.set_defaults(run=_serve)
     tune = commands.add_parser(
-        "tune", help="measure this host and write what suits it", description="Takes about a minute on a quiet machine."
+        "tune",
+        help="measure this host and write what suits it",
+        description="Takes a minute or two, longer with many cores. The machine should have nothing else to do.",
     )
     tune.add_argument("--artifacts", type=Path, metavar="DIR", help="directory of bundles (the shipped ones)")
     tune.add_argument(
@@ -67,7 +69,7 @@ def _tune(options: argparse.Namespace) -> int:
 
     if options.seconds <= 0 or options.rounds < 1:
         raise UsageError("--seconds and --rounds must be positive")
-    if not os.access(options.output.parent, os.W_OK):
+    if not os.access(options.output.parent, os.W_OK) or options.output.is_dir():
         raise StartError(f"cannot write {options.output}")
     sys.setswitchinterval(SWITCH_INTERVAL_S)  # as the service has it
     settings = load_settings(artifacts=options.artifacts, bundle=options.bundle)

@@ -18,7 +18,8 @@ SentopicError
 │   ├── BatchTooLargeError
 │   └── BodyTooLargeError
 ├── OverloadedError           the queue is full; try again later
-└── DeadlineError             no answer within the time allowed
+├── DeadlineError             no answer within the time allowed
+└── ClientLeftError           nobody waits for the answer any more
 """
 
 from collections.abc import Sequence
@@ -136,3 +137,10 @@ class DeadlineError(SentopicError):
 
     def __init__(self, deadline_s: float) -> None:
         super().__init__(f"No answer within {deadline_s:g} s.")
+
+
+class ClientLeftError(SentopicError):
+    code = "client_left"
+
+    def __init__(self) -> None:
+        super().__init__("The client closed the connection.")

@@ -7,6 +7,7 @@ HTTP alone is left out, which costs the same with all of them.
 import asyncio
 import os
 import re
+import shutil
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -18,12 +19,13 @@ from app.batcher import Batcher
 from app.bundle import Bundle
 from app.classifier import Classifier
 from app.engines.base import EngineOptions
+from app.engines.open import choose as choose_engine
 from app.engines.open import open_engine
 from app.samples import make_texts
 from app.settings import Settings
 from app.stages import Stages
 
-BATCHES: Final = (1, 4, 8, 16, 24, 32, 64)
+BATCHES: Final = (1, 4, 8, 16, 24, 32, 64, 128)
 ASKERS: Final = 64
 WORDS: Final = 80
 TIE: Final = 0.95
@@ -44,7 +46,9 @@ def measure(
 ) -> list[Trial]:
     """Every setting in turn, `rounds` times for `seconds` each; the medians."""
     options = [
-        EngineOptions(threads, batch, settings.engine_precision) for threads in thread_counts() for batch in BATCHES
+        EngineOptions(threads, batch, settings.engine_precision)
+        for threads in (thread_counts() if choose_engine(settings.engine) == "onnx" else [1])
+        for batch in BATCHES
     ]
     speeds: list[list[float]] = [[] for _ in options]
     for turn in range(rounds):
@@ -70,13 +74,17 @@ def thread_counts() -> list[int]:
 
 
 def write(path: Path, values: dict[str, int]) -> None:
-    """Sets `NAME=value` lines in a settings file and leaves its other lines as they are."""
+    """Sets `NAME=value` lines in a settings file, and leaves its other lines and who may read it as they are."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     kept = [line for line in lines if not any(re.match(rf"\s*(export\s+)?{name}\s*=", line) for name in values)]
     content = "".join(f"{line}\n" for line in [*kept, *(f"{name}={value}" for name, value in values.items())])
-    aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    target = path.resolve()
+    aside = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+    aside.touch(mode=0o600)
     aside.write_text(content, encoding="utf-8")
-    aside.replace(path)
+    if target.exists():
+        shutil.copymode(target, aside)
+    aside.replace(target)
 
 
 def _build(bundle: Bundle, options: EngineOptions, settings: Settings) -> Classifier:

@@ -6,9 +6,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from benchmarks.processes import ask
 
 _SCRIPT = """
 local bodies = {}
@@ -31,6 +34,9 @@ end
 """
 
 
+SETTLED_S = 0.5
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """Of one run: `core` is the share of one core that the load generator itself took."""
@@ -43,7 +49,10 @@ class Load:
 
 
 def put_load(url: str, bodies: Sequence[bytes], connections: int, seconds: float) -> Load:
-    """As many requests as `connections` get answered, one after the other on each, after a warm-up of a second."""
+    """As many requests as `connections` get answered, one after the other on each, after a warm-up of a second.
+
+    Before and after, the service is let finish what its clients no longer wait for.
+    """
     if not shutil.which("wrk"):
         sys.exit("this benchmark needs wrk: apt-get install wrk")
     with tempfile.TemporaryDirectory() as work:
@@ -58,7 +67,17 @@ def put_load(url: str, bodies: Sequence[bytes], connections: int, seconds: float
             command = ["wrk", "-t1", f"-c{connections}", f"-d{duration:g}s", "--timeout", "20s", "-s", str(script), url]
             out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            settle(url, bodies[0])
     found = json.loads(out[out.rindex("{") :])
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     elapsed = found["us"] / 1e6
     return Load(found["requests"] / elapsed, found["p50"] / 1e3, found["p99"] / 1e3, found["errors"], used / elapsed)
+
+
+def settle(url: str, body: bytes) -> None:
+    """Asks until an answer comes as soon as from a service that has nothing else to do."""
+    while True:
+        started = time.perf_counter()
+        ask(url, body)
+        if time.perf_counter() - started < SETTLED_S:
+            return

@@ -82,7 +82,7 @@ def serve(
 def ask(url: str, body: bytes) -> Any:
     """The answer's JSON; raises for any status but 200."""
     request = urllib.request.Request(url, body, {"content-type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as response:
+    with urllib.request.urlopen(request, timeout=120) as response:
         return json.load(response)
 
 

@@ -34,7 +34,7 @@ class GatedEngine:
 
 
 def windows(*values: int) -> Ids:
-    return np.array([[value, 0, 0] for value in values], np.int32)
+    return np.array([[value, 1, 1] for value in values], np.int32)
 
 
 def batcher(engine: GatedEngine, batch: int = 4, queue: int = 10) -> Batcher:
@@ -196,27 +196,54 @@ def test_who_is_late_by_the_clock_is_passed_over_even_before_being_told() -> Non
     asyncio.run(scene())
 
 
-def test_large_requests_take_turns_with_small_ones() -> None:
-    """Whoever comes after a large request waits for a turn of it, not for all of it; and it is not starved either."""
-
+def test_a_large_request_has_half_of_each_batch_while_others_wait_and_they_take_turns() -> None:
     async def scene() -> None:
         engine = GatedEngine(is_open=False)
         async with batcher(engine, batch=8, queue=200) as queue:
             busy = asyncio.create_task(queue.predict(windows(0), 5))
             await until(lambda: engine.batches)
-            large = asyncio.create_task(queue.predict(windows(*range(100, 120)), 5))
+            large = [asyncio.create_task(queue.predict(windows(*range(n, n + 14)), 5)) for n in (100, 200)]
             small = [asyncio.create_task(queue.predict(windows(value), 5)) for value in range(1, 7)]
-            await until(lambda: queue.waiting_windows == 26)
+            await until(lambda: queue.waiting_windows == 34)
             engine.gate.set()
-            found = await large
-            assert found.probabilities[:, 0].tolist() == list(range(100, 120))
+            for first, task in zip((100, 200), large, strict=True):
+                assert (await task).probabilities[:, 0].tolist() == list(range(first, first + 14))
             await asyncio.gather(busy, *small)
         assert engine.batches[1:] == [
-            [100, 101, 1, 2, 3, 4, 5, 6],
-            [102, 103, 104, 105, 106, 107, 108, 109],
-            [110, 111, 112, 113, 114, 115, 116, 117],
-            [118, 119],
+            [100, 101, 102, 103, 200, 201, 1, 2],
+            [104, 105, 106, 107, 3, 4, 5, 6],
+            [108, 109, 110, 111, 202, 203, 204, 205],
+            [112, 113, 206, 207, 208, 209, 210, 211],
+            [212, 213],
         ]
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("others", [1, 20, 300])
+def test_a_large_request_waits_no_longer_the_more_small_ones_there_are(others: int) -> None:
+    """Half of each batch is its own from when its turn has come once: by then each of those before it has had one."""
+
+    async def scene() -> None:
+        engine = GatedEngine(is_open=False)
+        async with batcher(engine, batch=8, queue=2_000) as queue:
+            busy = asyncio.create_task(queue.predict(windows(0), 5))
+            await until(lambda: engine.batches)
+            large = asyncio.create_task(queue.predict(windows(*range(1_000, 1_080)), 5))
+            done = asyncio.Event()
+
+            async def ask_again_and_again() -> None:
+                while not done.is_set():
+                    await queue.predict(windows(1), 5)
+
+            small = [asyncio.create_task(ask_again_and_again()) for _ in range(others)]
+            await until(lambda: queue.waiting_windows == 80 + others)
+            engine.gate.set()
+            await large
+            taken = [place for place, batch in enumerate(engine.batches) if any(value >= 1_000 for value in batch)]
+            assert taken[-1] - taken[0] < 20
+            done.set()
+            await asyncio.gather(busy, *small)
 
     asyncio.run(scene())
 
@@ -239,6 +266,59 @@ def test_little_work_for_an_idle_engine_is_done_at_once_but_only_one_in_a_turn_o
             await asyncio.gather(*(queue.predict(windows(value), 5) for value in (2, 3, 4)))
         assert threads[2:] == ["MainThread", "engine"]
         assert engine.batches == [[0], [1], [2], [3, 4]]
+
+    asyncio.run(scene())
+
+
+def test_quick_answers_to_short_windows_say_nothing_of_long_ones() -> None:
+    """What is done at once is judged by its steps, and never larger than a batch."""
+
+    async def scene() -> None:
+        clock, threads = Clock(), []
+
+        class ByStep(GatedEngine):
+            def predict(self, ids: Ids) -> Probabilities:
+                threads.append(threading.current_thread().name)
+                clock.now += 1e-5 * np.count_nonzero(ids)
+                return super().predict(ids)
+
+        short, long = np.zeros((1, 200), np.int32), np.ones((1, 200), np.int32)
+        short[0, -3:] = 1
+        async with Batcher(ByStep(), max_batch_windows=4, max_queue_windows=500, clock=clock) as queue:
+            for _ in range(30):
+                await queue.predict(short, 5)
+                await asyncio.sleep(0)
+            assert set(threads[-20:]) == {"MainThread"}
+            await queue.predict(long, 5)
+            assert threads[-1] == "engine"
+            await asyncio.sleep(0)
+            await queue.predict(np.repeat(short, 5, axis=0), 5)
+            assert threads[-2:] == ["engine", "engine"]
+
+    asyncio.run(scene())
+
+
+def test_time_in_the_queue_and_in_the_engine_add_up_to_what_was_waited() -> None:
+    async def scene() -> None:
+        clock = Clock()
+
+        class Timed(GatedEngine):
+            def predict(self, ids: Ids) -> Probabilities:
+                answer = super().predict(ids)
+                clock.now += 0.5
+                return answer
+
+        engine = Timed(is_open=False)
+        async with Batcher(engine, max_batch_windows=4, max_queue_windows=100, clock=clock) as queue:
+            busy = asyncio.create_task(queue.predict(windows(0), 60))
+            await until(lambda: engine.batches)
+            large = asyncio.create_task(queue.predict(windows(*range(1, 7)), 60))
+            await until(lambda: queue.waiting_windows == 6)
+            clock.now += 2
+            engine.gate.set()
+            found = await large
+            await busy
+        assert (found.queue_s, found.engine_s) == (2.5, 1.0)  # 2 and one batch of another, then two of its own
 
     asyncio.run(scene())
 
@@ -277,31 +357,69 @@ def test_those_who_wait_when_the_service_stops_are_told() -> None:
     asyncio.run(scene())
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    sizes=st.lists(st.integers(1, 9), min_size=1, max_size=25),
-    leaving=st.sets(st.integers(0, 24)),
-    batch=st.integers(1, 8),
-)
-def test_no_answer_is_ever_lost_doubled_or_swapped(sizes: list[int], leaving: set[int], batch: int) -> None:
+@st.composite
+def days(draw: st.DrawFn) -> list[tuple[int, float, bool, bool]]:
+    """Requests as they come: windows, turns of the loop before it, whether it leaves, whether its batch fails."""
+    request = st.tuples(st.integers(1, 12), st.sampled_from([0, 0, 0, 1, 3]), st.booleans(), st.just(False))
+    found = draw(st.lists(request, min_size=1, max_size=30))
+    failing = draw(st.sets(st.integers(0, len(found) - 1), max_size=2))
+    return [
+        (n, turns, leaves and draw(st.booleans()), place in failing)
+        for place, (n, turns, leaves, _) in enumerate(found)
+    ]
+
+
+@settings(max_examples=150, deadline=None)
+@given(day=days(), batch=st.integers(1, 8), room=st.sampled_from([10, 1_000]))
+def test_no_answer_is_ever_lost_doubled_or_swapped(
+    day: list[tuple[int, float, bool, bool]], batch: int, room: int
+) -> None:
+    """Whatever comes while the engine works: more, leavers, refused ones, and batches that fail."""
+    bad = 10_000
+
+    class Fallible(GatedEngine):
+        def predict(self, ids: Ids) -> Probabilities:
+            if (ids[:, 0] >= bad).any():
+                raise ValueError("a bad batch")
+            return super().predict(ids)
+
     async def scene() -> None:
-        engine = GatedEngine()
-        values = iter(range(1_000))
-        asked = [windows(*(next(values) for _ in range(size))) for size in sizes]
-        async with batcher(engine, batch=batch, queue=1_000) as queue:
-            tasks = [asyncio.create_task(queue.predict(ids, 5)) for ids in asked]
-            await asyncio.sleep(0)
-            for place in leaving & set(range(len(tasks))):
-                tasks[place].cancel()
+        engine = Fallible()
+        values = iter(range(1, bad))
+        tasks, asked = [], []
+        async with batcher(engine, batch=batch, queue=room) as queue:
+            for size, turns, leaves, fails in day:
+                ids = windows(*(next(values) + bad * fails for _ in range(size)))
+                tasks.append(asyncio.create_task(queue.predict(ids, 5)))
+                asked.append(ids)
+                for _ in range(int(turns)):
+                    await asyncio.sleep(0)
+                if leaves:
+                    tasks[-1].cancel()
             answers = await asyncio.gather(*tasks, return_exceptions=True)
             assert queue.waiting_windows == 0
-        for place, (ids, answer) in enumerate(zip(asked, answers, strict=True)):
-            if place in leaving:
-                assert isinstance(answer, asyncio.CancelledError)
-            else:
-                assert isinstance(answer, Predicted)
-                assert answer.probabilities[:, 0].tolist() == ids[:, 0].tolist()
+            again = await queue.predict(windows(9_999), 5)
+            assert again.probabilities[0, 0] == 9_999
+        for request, ids, answer in zip(day, asked, answers, strict=True):
+            check(answer, ids, request, may_fail=any(failing for *_, failing in day), may_refuse=room == 10)
         seen = list(chain.from_iterable(engine.batches))
         assert len(seen) == len(set(seen))
 
     asyncio.run(scene())
+
+
+def check(
+    answer: object, ids: Ids, request: tuple[int, float, bool, bool], *, may_fail: bool, may_refuse: bool
+) -> None:
+    _, _, leaves, fails = request
+    if isinstance(answer, Predicted):
+        assert not fails
+        assert answer.probabilities[:, 0].tolist() == ids[:, 0].tolist()
+        assert answer.queue_s >= -1e-3
+    elif isinstance(answer, asyncio.CancelledError):
+        assert leaves
+    elif isinstance(answer, OverloadedError):
+        assert may_refuse
+    else:
+        assert isinstance(answer, ValueError)
+        assert may_fail

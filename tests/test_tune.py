@@ -34,6 +34,16 @@ def test_other_lines_of_the_settings_file_stay(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == [".env"]
 
 
+def test_settings_file_stays_as_private_as_it_was_and_a_link_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").write_text("SENTOPIC_KEY=secret\n")
+    (tmp_path / "real").chmod(0o600)
+    (tmp_path / ".env").symlink_to("real")
+    tune.write(tmp_path / ".env", {"SENTOPIC_ENGINE_THREADS": 2})
+    assert (tmp_path / ".env").is_symlink()
+    assert (tmp_path / "real").read_text() == "SENTOPIC_KEY=secret\nSENTOPIC_ENGINE_THREADS=2\n"
+    assert (tmp_path / "real").stat().st_mode & 0o777 == 0o600
+
+
 def test_what_is_measured_is_written_and_read_by_the_service(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -58,9 +68,10 @@ def test_wrong_use_ends_with_2(wrong: list[str], capsys: pytest.CaptureFixture[s
     assert "must be positive" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("place", ["no/such/place", "."])
 def test_settings_file_that_cannot_be_written_is_told_before_anything_is_measured(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    place: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(tune, "measure", None)
-    assert cli.main(["tune", "--output", "no/such/place"]) == 1
-    assert capsys.readouterr().err == "sentopic: cannot write no/such/place\n"
+    assert cli.main(["tune", "--output", place]) == 1
+    assert capsys.readouterr().err == f"sentopic: cannot write {place}\n"

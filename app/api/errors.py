@@ -19,13 +19,17 @@ STATUSES: Final[dict[type[errors.SentopicError], int]] = {
     errors.BodyTooLargeError: 413,
     errors.UnsupportedMediaTypeError: 415,
     errors.InvalidRequestError: 422,
+    errors.ClientLeftError: 499,
     errors.OverloadedError: 503,
     errors.DeadlineError: 504,
 }
 _TITLES: Final = {
     400: "Not JSON", 404: "Not found", 405: "Method not allowed", 413: "Too large", 415: "Unsupported media type",
-    422: "Invalid request", 500: "Internal error", 503: "Overloaded", 504: "Deadline exceeded",
+    422: "Invalid request", 499: "Client closed request", 500: "Internal error", 503: "Overloaded",
+    504: "Deadline exceeded",
 }  # fmt: skip
+STAGES: Final = "sentopic.stages"
+"""Where in a request's scope its stages stand, so that an error can say them too."""
 _PROBLEM_JSON: Final = "application/problem+json"
 _log = logging.getLogger("sentopic")
 
@@ -70,11 +74,13 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def install(app: FastAPI) -> None:
     @app.exception_handler(errors.SentopicError)
-    async def _on_domain_error(_: Request, error: errors.SentopicError) -> Response:
+    async def _on_domain_error(request: Request, error: errors.SentopicError) -> Response:
         problem = describe(error)
         if problem.status == 500:
             _log.error("a request failed", exc_info=error)
         headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, errors.OverloadedError) else {}
+        if stages := request.scope.get(STAGES):
+            headers["Server-Timing"] = stages.server_timing()
         return respond(problem, headers)
 
     @app.exception_handler(HTTPException)

@@ -33,6 +33,7 @@ class Engine(Protocol):
     def predict(self, ids: Ids) -> Probabilities:
         """Windows (n, maxlen) int32 -> probabilities (n, labels) float32, each row adding up to 1.
 
+        Windows are as `TextEncoder` makes them: padded in front alone, with one id at least.
         A model with one output (the probability of the second of two labels) gives two columns.
         """
         ...

@@ -23,7 +23,7 @@ _CELLS: Final = {"SimpleRNN", *_NEEDED}
 
 def find_slow_layers(model: ModelFile) -> list[str]:
     """A line for each recurrent layer that cuDNN cannot run, with the reason."""
-    masked = any(layer.kind == "Embedding" and layer.config.get("mask_zero") for layer in model.layers)
+    masked = any(layer.kind == "Masking" or layer.config.get("mask_zero") for layer in model.layers)
     return [
         f"layer {layer.name} ({kind}): {why}"
         for layer in model.layers
@@ -43,8 +43,6 @@ def _explain(kind: str, config: dict[str, Any], *, masked: bool) -> str:
     if kind not in _NEEDED:
         return "cuDNN is not used for this kind"
     if masked:
-        return "mask_zero masks padding in front, and cuDNN can leave out steps at the end alone"
-    wrong = [
-        f"{name} is {config.get(name)}" for name, value in _NEEDED[kind].items() if config.get(name, value) != value
-    ]
-    return ", ".join(wrong)
+        return "padding in front is masked, and cuDNN can leave out steps at the end alone"
+    needed = {**_NEEDED[kind], "recurrent_dropout": 0.0}.items()
+    return ", ".join(f"{name} is {config[name]}" for name, value in needed if config.get(name, value) != value)

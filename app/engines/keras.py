@@ -23,7 +23,7 @@ with native_stderr_muted():
 
 _log = logging.getLogger("sentopic")
 
-BATCH_SIZES: Final = (1, 8, 32, 128)
+BATCH_SIZES: Final = (1, 4, 16, 64, 128)
 """Rows of the compiled functions: a batch is padded to the next, and one larger than the last is split."""
 
 

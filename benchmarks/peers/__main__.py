@@ -10,7 +10,6 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -33,8 +32,9 @@ RESULTS = ROOT / "benchmarks" / "results" / "peers.json"
 PORT = 8765
 CONNECTIONS = (1, 8, 64, 256)
 WORDS, BATCH = 80, 256
+FULL = 99
+"""Words that fill a window: nobody can leave any step out."""
 TOLERANCE = 1e-4
-SETTLED_S = 0.5
 
 Make = Callable[[list[str]], dict[str, Any]]
 
@@ -141,6 +141,7 @@ def main() -> None:
         "machine": machine.describe(),
         "model": {"words": WORDS, "batch": BATCH, "recipe": bundle.manifest.recipe["name"]},
         "rounds": options.rounds,
+        "rows": found,
         "peers": {
             peer.name: summarise(found[peer.name])
             | {"installed_mb": size(pythons[peer.name]), "versions": peer.packages}
@@ -191,6 +192,7 @@ def size(python: Path) -> float | None:
 def measure(peer: Peer, python: Path, bundle: Bundle, work: Path, seconds: float) -> dict[str, Any]:
     texts = make_texts(bundle.words, BATCH, WORDS)
     singles = [json.dumps(peer.single([text])).encode() for text in texts[:64]]
+    long = [json.dumps(peer.single([text])).encode() for text in make_texts(bundle.words, 64, FULL)]
     environment = {
         "PORT": str(PORT),
         "PYTHONPATH": str(ROOT),
@@ -207,21 +209,12 @@ def measure(peer: Peer, python: Path, bundle: Bundle, work: Path, seconds: float
         row: dict[str, Any] = {"start_s": running.start_s}
         for connections in CONNECTIONS:
             row[f"c{connections}"] = asdict(put_load(url + peer.route, singles, connections, seconds))
-            settle(url + peer.route, singles[0])
+        row["full"] = asdict(put_load(url + peer.route, long, 64, seconds))
         if peer.batch_route:
             body = json.dumps(peer.batch(texts)).encode()
             row["texts_per_s"] = put_load(url + peer.batch_route, [body], 2, seconds).requests_per_s * BATCH
         row["memory_mb"] = running.megabytes()
     return row
-
-
-def settle(url: str, body: bytes) -> None:
-    """Waits until a service has done what its clients no longer wait for."""
-    while True:
-        started = time.perf_counter()
-        ask(url, body)
-        if time.perf_counter() - started < SETTLED_S:
-            return
 
 
 def check(url: str, bodies: list[bytes], texts: list[str], bundle: Bundle) -> None:

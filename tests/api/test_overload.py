@@ -4,9 +4,11 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 import numpy as np
+import pytest
 
 from app.engines.base import Precision, Probabilities
 from app.main import create_app
@@ -79,6 +81,63 @@ def test_answer_that_does_not_come_in_time_is_504() -> None:
             response = await ask(client)
             assert (response.status_code, response.json()["code"]) == (504, "deadline_exceeded")
             assert waiting() == 0
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("path", ["", "/batch"])
+def test_client_that_leaves_gives_back_its_place_and_never_reaches_the_engine(path: str) -> None:
+    async def scene() -> None:
+        app = create_app(Settings(bundle=[SHIPPED / "sentiment" / "gru"]))
+        engine = GatedEngine()
+        batcher = app.state.catalog.find("sentiment").batcher
+        batcher._engine = engine
+        body = b'{"texts": ["a good film"]}' if path else b'{"text": "a good film"}'
+        sent: list[Any] = []
+
+        async def ask(leaves: asyncio.Event) -> None:
+            messages = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+            async def receive() -> Any:
+                if message := next(messages, None):
+                    return message
+                await leaves.wait()
+                return {"type": "http.disconnect"}
+
+            async def send(message: Any) -> None:
+                sent.append(message)
+
+            await app(scope(f"/predict/sentiment{path}"), receive, send)
+
+        async with app.state.catalog:
+            stays, leaves = asyncio.Event(), asyncio.Event()
+            busy = asyncio.create_task(ask(stays))
+            await until(lambda: engine.windows == 1)
+            leaving = [asyncio.create_task(ask(leaves)) for _ in range(50)]
+            await until(lambda: batcher.waiting_windows == 50)
+            leaves.set()
+            await asyncio.gather(*leaving)
+            assert batcher.waiting_windows == 0
+            engine.gate.set()
+            await busy
+            assert engine.windows == 1
+            assert [message["status"] for message in sent if "status" in message] == [499] * 50 + [200]
+            assert len(asyncio.all_tasks()) == 1
+
+    asyncio.run(scene())
+
+
+def scope(path: str) -> dict[str, Any]:
+    headers = [(b"content-type", b"application/json")]
+    return {"type": "http", "method": "POST", "path": path, "headers": headers, "query_string": b"", "root_path": ""}
+
+
+def test_refusals_say_where_the_time_went_too() -> None:
+    async def scene() -> None:
+        async with service(deadline_s=0.05) as (client, _, _):
+            response = await ask(client)
+            assert response.status_code == 504
+            assert response.headers["server-timing"].startswith("read;dur=")
 
     asyncio.run(scene())
 

@@ -35,14 +35,16 @@ def test_each_slow_layer_is_named_with_the_reason(tmp_path: Path) -> None:
         tmp_path,
         layers.SimpleRNN(3, return_sequences=True, name="plain"),
         layers.Bidirectional(layers.GRU(3, reset_after=False, return_sequences=True), name="both"),
-        layers.LSTM(3, activation="relu", use_bias=False, name="odd"),
+        layers.LSTM(3, activation="relu", use_bias=False, return_sequences=True, name="odd"),
+        layers.LSTM(3, recurrent_dropout=0.2, name="dropping"),
     ) == [
         "layer plain (SimpleRNN): cuDNN is not used for this kind",
         "layer both (GRU): reset_after is False",
         "layer odd (LSTM): activation is relu, use_bias is False",
+        "layer dropping (LSTM): recurrent_dropout is 0.2",
     ]
 
 
 def test_padding_that_is_masked_in_front_is_slow(tmp_path: Path) -> None:
     (line,) = slow(tmp_path, layers.LSTM(3, name="first"), mask=True)
-    assert line.startswith("layer first (LSTM): mask_zero")
+    assert line.startswith("layer first (LSTM): padding in front is masked")

@@ -8,6 +8,7 @@ import pytest
 
 from app.batcher import Batcher
 from app.classifier import Answer, Classifier
+from app.stages import Stages
 from app.text import TextEncoder
 from training.answers import KNOWN, answer
 from training.evaluate import measure_slices
@@ -34,7 +35,7 @@ def test_answers_are_those_of_the_service(mood: Any) -> None:
             manifest, encoder, engine, Batcher(engine, max_batch_windows=8, max_queue_windows=100), max_text_chars=200
         )
         async with service.batcher:
-            return list(await service.classify_many(TEXTS, 5))
+            return list(await service.classify_many(TEXTS, 5, Stages()))
 
     served = asyncio.run(serve())
     examples = mood.examples(TEXTS, [1, 0, 1, 1, 0, 0, 0, 0])

@@ -14,6 +14,7 @@ from app.classifier import Answer, Classifier
 from app.engines.base import Engine
 from app.engines.open import open_engine
 from app.settings import SHIPPED
+from app.stages import Stages
 from training.datasets import Examples
 from training.encoding import encode, score_texts
 from training.evaluate import evaluate, find_sure
@@ -32,7 +33,7 @@ def serve(bundle: Bundle, engine: Engine, texts: list[str]) -> list[Answer]:
         batcher = Batcher(engine, max_batch_windows=8, max_queue_windows=1_000)
         one = Classifier(bundle.manifest, bundle.encoder(), engine, batcher, max_text_chars=10**6)
         async with batcher:
-            return [found for found in await one.classify_many(texts, 60) if isinstance(found, Answer)]
+            return [found for found in await one.classify_many(texts, 60, Stages()) if isinstance(found, Answer)]
 
     return asyncio.run(scene())
 
