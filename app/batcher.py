@@ -134,10 +134,11 @@ class Batcher:
         """
         loop = asyncio.get_running_loop()
         now = self._clock()
-        if self._may_run_at_once(ids):
+        steps = int(np.count_nonzero(ids))
+        if self._may_run_at_once(len(ids), steps):
             self._had_turn = True
             loop.call_soon(self._end_turn)
-            return Predicted(self._run(ids), 0.0, self._clock() - now)
+            return Predicted(self._run(ids, steps), 0.0, self._clock() - now)
         ticket = _Ticket(ids, loop.create_future(), now, now + timeout_s)
         with self._lock:
             if self._waiting and self._waiting + len(ids) > self._max_queue:
@@ -154,11 +155,10 @@ class Batcher:
             timer.cancel()
             self._leave(ticket)
 
-    def _may_run_at_once(self, ids: Ids) -> bool:
+    def _may_run_at_once(self, windows: int, steps: int) -> bool:
         """If nobody else is there: one text in a turn of the event loop, or many would go one by one for ever."""
-        if self._busy or self._queue or self._had_turn or len(ids) > self._max_batch:
-            return False
-        return bool(np.count_nonzero(ids) <= self._steps_per_s * _AT_ONCE_S)
+        alone = not (self._busy or self._queue or self._had_turn)
+        return alone and windows <= self._max_batch and steps <= self._steps_per_s * _AT_ONCE_S
 
     def _end_turn(self) -> None:
         self._had_turn = False
@@ -198,7 +198,7 @@ class Batcher:
                 started = self._clock()
                 try:
                     ids = batch.parts[0] if len(batch.parts) == 1 else np.concatenate(batch.parts)
-                    answers: Probabilities | Exception = self._run(ids)
+                    answers: Probabilities | Exception = self._run(ids, int(np.count_nonzero(ids)))
                 except Exception as error:  # noqa: BLE001 - whatever the engine raised is its askers' to see
                     answers = error
                 seconds = self._clock() - started
@@ -241,13 +241,14 @@ class Batcher:
             self._waiting -= share
         return share
 
-    def _run(self, ids: Ids) -> Probabilities:
+    def _run(self, ids: Ids, steps: int) -> Probabilities:
+        """`steps`: those that are not padding, which is what an engine's time goes by."""
         started = self._clock()
         answers = self._engine.predict(ids)
         seconds = self._clock() - started
         if seconds > 0:
             self._windows_per_s += _SMOOTHING * (len(ids) / seconds - self._windows_per_s)
-            self._steps_per_s += _SMOOTHING * (np.count_nonzero(ids) / seconds - self._steps_per_s)
+            self._steps_per_s += _SMOOTHING * (steps / seconds - self._steps_per_s)
         return answers
 
     def _hand_out(self, batch: _Batch, answers: Probabilities | Exception, seconds: float) -> None:
