@@ -32,6 +32,9 @@ _SMOOTHING: Final = 0.2
 _AT_ONCE_S: Final = 0.001
 """Work that takes no longer than this is done in the event loop: handing it to a thread and back takes as long."""
 
+_SOONEST_S: Final = 0.001
+"""What two clocks may be apart."""
+
 _TURNS: Final = 4
 """Requests that find room in each batch at least, if so many wait: one of them in half of it, the others in turns."""
 
@@ -93,6 +96,8 @@ class Batcher:
         self._waiting = 0
         self._busy = False
         # The event loop's own.
+        self._open: dict[_Ticket, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
         self._dispatching = False
         self._had_turn = False
         self._handed: SimpleQueue[_Batch | None] = SimpleQueue()
@@ -122,6 +127,8 @@ class Batcher:
             self._queue.clear()
             self._large = None
             self._waiting = 0
+        if self._timer is not None:
+            self._timer.cancel()
         self._handed.put(None)
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
@@ -148,11 +155,13 @@ class Batcher:
         if not self._dispatching:
             self._dispatching = True
             loop.call_soon(self._dispatch)  # after whatever else is ready has been queued too
-        timer = loop.call_later(timeout_s, self._expire, ticket, timeout_s)
+        self._open[ticket] = timeout_s
+        if self._timer is None or self._timer.when() > loop.time() + timeout_s:
+            self._expire_at(loop, timeout_s)
         try:
             return await ticket.future
         finally:
-            timer.cancel()
+            del self._open[ticket]
             self._leave(ticket)
 
     def _may_run_at_once(self, windows: int, steps: int) -> bool:
@@ -163,9 +172,19 @@ class Batcher:
     def _end_turn(self) -> None:
         self._had_turn = False
 
-    def _expire(self, ticket: _Ticket, timeout_s: float) -> None:
-        if not ticket.future.done():
-            ticket.future.set_exception(DeadlineError(timeout_s))
+    def _expire_at(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_later(seconds, self._expire, loop)
+
+    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Tells those whose time is over, and sets the timer anew for the next of the others: there is one for all."""
+        now, self._timer = self._clock(), None
+        for ticket, timeout_s in self._open.items():
+            if now >= ticket.deadline and not ticket.future.done():
+                ticket.future.set_exception(DeadlineError(timeout_s))
+        if left := [ticket.deadline - now for ticket in self._open if not ticket.future.done()]:
+            self._expire_at(loop, max(_SOONEST_S, min(left)))
 
     def _leave(self, ticket: _Ticket) -> None:
         """Gives back the room of whatever the engine has not taken."""

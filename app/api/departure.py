@@ -9,35 +9,60 @@ from fastapi import Request
 from app.errors import ClientLeftError
 
 WATCH_AFTER_S: Final = 0.05
-"""Most answers come sooner, and watching costs as much as a small part of one."""
+"""Most answers come sooner, and to watch for a client's leaving costs as much as a part of one."""
 
 Result = TypeVar("Result")
 
 
-async def work_for(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
-    """What `work` gives. Cancels it and raises ClientLeftError if the client leaves; the body must have been read."""
-    handler, left = asyncio.current_task(), False
+class Departures:
+    """Watches the clients of requests that take long. One timer serves them all, since most answers come before it."""
 
-    async def watch() -> None:
-        nonlocal left
-        while (await request.receive())["type"] != "http.disconnect":
+    def __init__(self) -> None:
+        self._waiting: dict[_Visit, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def work_for(self, request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+        """What `work` gives. If the client leaves, ends it and raises ClientLeftError. The body must have been read."""
+        visit = _Visit(request)
+        self._waiting[visit] = None
+        if self._timer is None:
+            self._timer = visit.loop.call_later(WATCH_AFTER_S, self._look)
+        try:
+            return await work
+        except asyncio.CancelledError:
+            if not visit.left:
+                raise
+            visit.handler.uncancel()
+            raise ClientLeftError from None
+        finally:
+            self._waiting.pop(visit, None)
+            if visit.watch is not None:
+                visit.watch.cancel()
+
+    def _look(self) -> None:
+        """Watches whoever has waited since the last look, and looks again if there was anybody."""
+        waiting, self._timer = list(self._waiting), None
+        self._waiting.clear()
+        for visit in waiting:
+            visit.watch = visit.loop.create_task(visit.wait_for_leaving())
+        if waiting:
+            self._timer = waiting[0].loop.call_later(WATCH_AFTER_S, self._look)
+
+
+class _Visit:
+    """A request whose answer is awaited, by the task that handles it."""
+
+    __slots__ = ("handler", "left", "loop", "request", "watch")
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.loop = asyncio.get_running_loop()
+        self.handler: asyncio.Task[Any] = asyncio.current_task(self.loop)  # type: ignore[assignment] # in a coroutine
+        self.left = False
+        self.watch: asyncio.Task[None] | None = None
+
+    async def wait_for_leaving(self) -> None:
+        while (await self.request.receive())["type"] != "http.disconnect":
             pass
-        left = True
-        if handler is not None:
-            handler.cancel()
-
-    watching = list[asyncio.Task[None]]()
-    loop = asyncio.get_running_loop()
-    timer = loop.call_later(WATCH_AFTER_S, lambda: watching.append(loop.create_task(watch())))
-    try:
-        return await work
-    except asyncio.CancelledError:
-        if not left:
-            raise
-        if handler is not None:
-            handler.uncancel()
-        raise ClientLeftError from None
-    finally:
-        timer.cancel()
-        for task in watching:
-            task.cancel()
+        self.left = True
+        self.handler.cancel()

@@ -12,7 +12,7 @@ from pydantic_core import to_json
 
 from app.api import errors, schemas
 from app.api.body import describe_fault, read_json
-from app.api.departure import work_for
+from app.api.departure import Departures
 from app.classifier import Answer, Catalog, Classifier
 from app.errors import BatchTooLargeError, InvalidRequestError, RequestError
 from app.settings import Settings
@@ -38,13 +38,14 @@ def _add_task(router: APIRouter, task: str, catalog: Catalog, settings: Settings
     manifest = catalog.find(task).manifest
     answer_schema, batch_schema = schemas.for_task(task, [label.name for label in manifest.labels])
     examples = [golden.text for golden in manifest.golden]
+    departures = Departures()
 
     async def predict(request: Request) -> Response:
         stages = request.scope[errors.STAGES] = Stages()
         asked = await read_json(request, schemas.PredictRequest, settings.max_body_bytes)
         stages.end("read")
         classifier = catalog.find(task, asked.model)
-        answer = await work_for(request, classifier.classify(asked.text, settings.deadline_s, stages))
+        answer = await departures.work_for(request, classifier.classify(asked.text, settings.deadline_s, stages))
         return respond(schemas.answer_out(classifier.manifest, answer, asked.top_k, new_id()), stages)
 
     async def predict_batch(request: Request) -> Response:
@@ -56,7 +57,7 @@ def _add_task(router: APIRouter, task: str, catalog: Catalog, settings: Settings
         stages.end("read")
         classifier = catalog.find(task, asked.model)
         good = [text for text, fault in zip(asked.texts, faults, strict=True) if fault is None]
-        answers = await work_for(request, classifier.classify_many(good, settings.deadline_s, stages))
+        answers = await departures.work_for(request, classifier.classify_many(good, settings.deadline_s, stages))
         return respond(_batch_out(classifier, faults, answers, asked.top_k), stages)
 
     models = list(catalog.models(task))
