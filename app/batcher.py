@@ -126,7 +126,6 @@ class Batcher:
                 ticket.future.cancel()
             self._queue.clear()
             self._large = None
-            self._waiting = 0
         if self._timer is not None:
             self._timer.cancel()
         self._handed.put(None)

@@ -21,9 +21,9 @@ from app.classifier import Classifier
 from app.engines.base import EngineOptions
 from app.engines.open import choose as choose_engine
 from app.engines.open import open_engine
-from app.samples import make_texts
 from app.settings import Settings
 from app.stages import Stages
+from app.synthetic import make_texts
 
 BATCHES: Final = (1, 4, 8, 16, 24, 32, 64, 128)
 ASKERS: Final = 64

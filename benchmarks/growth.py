@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from app.bundle import MANIFEST, Bundle, read_bundle
-from app.samples import make_texts
 from app.settings import SHIPPED
+from app.synthetic import make_texts
 from benchmarks import machine
 from benchmarks.load import put_load
 from benchmarks.processes import Running, ask, serve

@@ -22,8 +22,8 @@ import numpy as np
 from app.bundle import Bundle, read_bundle
 from app.engines.onnx import OnnxEngine
 from app.model_file import ModelFile
-from app.samples import make_texts
 from app.settings import SHIPPED, Settings
+from app.synthetic import make_texts
 from benchmarks import machine
 from benchmarks.load import put_load
 from benchmarks.processes import serve

@@ -352,6 +352,7 @@ def test_those_who_wait_when_the_service_stops_are_told() -> None:
         assert (await busy).probabilities[0, 0] == 0
         with pytest.raises(asyncio.CancelledError):
             await waiting
+        assert queue.waiting_windows == 0
         assert engine.batches == [[0]]
 
     asyncio.run(scene())

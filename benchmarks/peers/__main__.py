@@ -21,8 +21,8 @@ from onnx import TensorProto, numpy_helper
 from app.bundle import Bundle, read_bundle
 from app.engines.compile import compile_graph
 from app.engines.open import open_engine
-from app.samples import make_texts
 from app.settings import SHIPPED
+from app.synthetic import make_texts
 from benchmarks import machine
 from benchmarks.load import put_load
 from benchmarks.processes import ask, serve
