@@ -9,7 +9,6 @@ from enum import StrEnum
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.batcher import Batcher
 from app.bundle import Manifest
@@ -42,7 +41,7 @@ _DETAILS: Final = {
 class Answer:
     """Calibrated `scores` in label order; `ranking`: the labels' places, the best first."""
 
-    scores: NDArray[np.float64]
+    scores: list[float]
     ranking: list[int]
     uncertain: bool
     total_words: int
@@ -52,7 +51,7 @@ class Answer:
 
     @property
     def confidence(self) -> float:
-        return float(self.scores[self.ranking[0]])
+        return self.scores[self.ranking[0]]
 
 
 class Classifier:
@@ -66,7 +65,7 @@ class Classifier:
         self.batcher = batcher
         self._encoder = encoder
         self._max_text_chars = max_text_chars
-        self._shares = np.array([label.share for label in manifest.labels])
+        self._shares = [label.share for label in manifest.labels]
 
     async def classify(self, text: str, timeout_s: float, stages: Stages) -> Answer:
         """Raises TextTooLongError, OverloadedError or DeadlineError."""
@@ -157,7 +156,7 @@ class Classifier:
         stages.end("encode")
         return encoded
 
-    def _answer(self, encoded: Encoded, scores: NDArray[np.float64]) -> Answer:
+    def _answer(self, encoded: Encoded, scores: list[float]) -> Answer:
         warnings = []
         if not encoded.known:
             warnings.append(AnswerWarning.NO_KNOWN_WORDS)
@@ -165,9 +164,8 @@ class Classifier:
             warnings.append(AnswerWarning.MOSTLY_UNKNOWN_WORDS)
         if encoded.cut:
             warnings.append(AnswerWarning.TEXT_CUT)
-        shares: list[float] = scores.tolist()
-        ranking = sorted(range(len(shares)), key=shares.__getitem__, reverse=True)
-        unsure = shares[ranking[0]] < self.manifest.calibration.uncertain_below
+        ranking = sorted(range(len(scores)), key=scores.__getitem__, reverse=True)
+        unsure = scores[ranking[0]] < self.manifest.calibration.uncertain_below
         uncertain = encoded.mostly_unknown or unsure
         return Answer(scores, ranking, uncertain, encoded.total, encoded.known, len(encoded.windows), warnings)
 

@@ -25,6 +25,10 @@ STARTUP_FAILURE: Final = 3
 SWITCH_INTERVAL_S: Final = 0.0001
 """How long an engine's thread waits for Python's lock when it has answers. The default, 5 ms, is worth 20 texts."""
 
+GARBAGE_THRESHOLD: Final = 20_000
+"""Objects more than before until Python looks for cycles. The default, 700, is a few requests in flight: it looked all
+the time, and found none, for a twelfth of the event loop's time."""
+
 _ABOUT = (
     "Text classification by small recurrent networks. Scores are calibrated, and an answer that cannot be relied on "
     "says so."
@@ -93,6 +97,7 @@ def _settle_memory() -> None:
     """Gives the system back what loading took. What is left stays for good: no later collection looks at it again."""
     release_memory()
     gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD)
 
 
 def release_memory() -> None:

@@ -3,7 +3,6 @@
 What is left is what FastAPI, uvicorn and JSON cost: the limit for the service's own routes.
 """
 
-import numpy as np
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
@@ -18,7 +17,7 @@ from app.stages import Stages
 def create_app() -> FastAPI:
     app, settings = create_service(), load_settings()
     manifest = app.state.catalog.find("sentiment").manifest
-    scores = np.array(manifest.golden[0].scores)
+    scores = list(manifest.golden[0].scores)
 
     async def answer_without_a_model(request: Request) -> Response:
         asked = await read_json(request, schemas.PredictRequest, settings.max_body_bytes)

@@ -95,7 +95,7 @@ def test_text_without_a_known_word_gets_the_labels_shares_and_no_engine(text: st
         one = classifier(engine)
         async with one.batcher:
             found = await one.classify(text, 5, Stages())
-        assert found.scores.tolist() == [0.7, 0.3]
+        assert found.scores == [0.7, 0.3]
         assert found.uncertain is True
         assert found.warnings == [AnswerWarning.NO_KNOWN_WORDS]
         assert engine.batches == []

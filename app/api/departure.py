@@ -9,7 +9,7 @@ from fastapi import Request
 from app.errors import ClientLeftError
 
 WATCH_AFTER_S: Final = 0.05
-"""Most answers come sooner, and to watch for a client's leaving costs as much as a part of one."""
+"""After this or up to twice this. Most answers come sooner, and to watch a client costs as much as a part of one."""
 
 Result = TypeVar("Result")
 
@@ -18,13 +18,14 @@ class Departures:
     """Watches the clients of requests that take long. One timer serves them all, since most answers come before it."""
 
     def __init__(self) -> None:
-        self._waiting: dict[_Visit, None] = {}
+        self._come: dict[_Visit, None] = {}
+        self._seen: dict[_Visit, None] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     async def work_for(self, request: Request, work: Coroutine[Any, Any, Result]) -> Result:
         """What `work` gives. If the client leaves, ends it and raises ClientLeftError. The body must have been read."""
         visit = _Visit(request)
-        self._waiting[visit] = None
+        self._come[visit] = None
         if self._timer is None:
             self._timer = visit.loop.call_later(WATCH_AFTER_S, self._look)
         try:
@@ -35,18 +36,18 @@ class Departures:
             visit.handler.uncancel()
             raise ClientLeftError from None
         finally:
-            self._waiting.pop(visit, None)
+            self._come.pop(visit, None)
+            self._seen.pop(visit, None)
             if visit.watch is not None:
                 visit.watch.cancel()
 
     def _look(self) -> None:
-        """Watches whoever has waited since the last look, and looks again if there was anybody."""
-        waiting, self._timer = list(self._waiting), None
-        self._waiting.clear()
-        for visit in waiting:
+        """Watches whoever was here at the last look too, and looks again if there was anybody."""
+        late, self._seen, self._come, self._timer = self._seen, self._come, {}, None
+        for visit in late:
             visit.watch = visit.loop.create_task(visit.wait_for_leaving())
-        if waiting:
-            self._timer = waiting[0].loop.call_later(WATCH_AFTER_S, self._look)
+        if self._seen:
+            self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._look)
 
 
 class _Visit:

@@ -133,7 +133,7 @@ class HealthOut(BaseModel):
 
 def answer_out(manifest: Manifest, answer: Answer, top_k: int, request_id: str) -> dict[str, Any]:
     """What `AnswerOut` says, without its checks: they would cost more than all the rest of the way out."""
-    labels, shares = manifest.labels, answer.scores.tolist()
+    labels, shares = manifest.labels, answer.scores
     scores = [{"label": labels[place].name, "score": round(shares[place], 6)} for place in answer.ranking[:top_k]]
     return {
         "task": manifest.task,

@@ -47,8 +47,8 @@ class OnnxEngine:
 
     def predict(self, ids: Ids) -> Probabilities:
         padding = self._count_padding(ids)
-        if len(ids) == 1:
-            return self._run(ids, int(padding[0]))
+        if 0 < len(ids) <= self._batch and self._are_alike(least := int(padding.min()), int(padding.max())):
+            return self._run(ids, least)  # as most are: there is nothing to sort, and nothing to copy
         answer = np.empty((len(ids), self._labels), np.float32)
         for rows, skipped in self._group(padding):
             answer[rows] = self._run(ids[rows], skipped)
@@ -69,12 +69,15 @@ class OnnxEngine:
         skipped = padding[order].tolist()
         start = 0
         while start < len(order):
-            shortest = (self._maxlen - skipped[start]) * self._alike
             end = start + 1
-            while end < min(start + self._batch, len(order)) and self._maxlen - skipped[end] >= shortest:
+            while end < min(start + self._batch, len(order)) and self._are_alike(skipped[start], skipped[end]):
                 end += 1
             yield order[start:end], skipped[start]
             start = end
+
+    def _are_alike(self, least: int, most: int) -> bool:
+        """Whether rows with so many steps of padding run together."""
+        return self._maxlen - most >= (self._maxlen - least) * self._alike
 
     def _run(self, ids: Ids, skipped: int) -> Probabilities:
         rows = len(ids)

@@ -30,6 +30,7 @@ def test_engine_does_not_depend_on_the_arrays_that_it_was_built_from() -> None:
 def test_any_number_of_rows_is_answered() -> None:
     bundle = read_bundle(SHIPPED / "topic" / "gru")
     engine = OnnxEngine(bundle.model, bundle.manifest.text.maxlen, 46)
+    assert engine.predict(np.ones((0, 100), np.int32)).shape == (0, 46)
     for rows in (1, 2, 31, 33, 200):
         answer = engine.predict(np.ones((rows, 100), np.int32))
         assert answer.shape == (rows, 46)
