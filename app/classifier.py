@@ -183,6 +183,10 @@ class Catalog:
             self.tasks.setdefault(classifier.manifest.task, {})[classifier.manifest.model] = classifier
         self._running = AsyncExitStack()
 
+    @property
+    def manifests(self) -> list[Manifest]:
+        return [classifier.manifest for models in self.tasks.values() for classifier in models.values()]
+
     def find(self, task: str, model: str | None = None) -> Classifier:
         """Raises UnknownTaskError or UnknownModelError."""
         models = self.models(task)

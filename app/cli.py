@@ -6,8 +6,10 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,8 @@ from app import __version__
 from app.errors import SentopicError, StartError, UsageError
 
 if TYPE_CHECKING:
-    from app.classifier import Catalog
+    from app.bundle import Manifest
+    from app.settings import Settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -92,60 +95,54 @@ def _tune(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    # The service multiplies no matrices in NumPy: its threads would only take memory, and forbid to fork.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from app.settings import load_settings
 
-    _on_stop(lambda *_: sys.exit(0))  # nothing is in flight yet
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))  # nothing is in flight yet
     names = ("host", "port", "workers", "artifacts", "bundle", "engine")
-    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    settings = load_settings(**given)
+    settings = load_settings(**{name: getattr(options, name) for name in names})
     listener = _listen(settings.host, settings.port)
 
-    import uvicorn
-    from uvicorn.supervisors import Multiprocess
-
     from app import main as service
+    from app.server import KEEP_ALIVE_S, Server, Service
+    from app.supervisor import Lifeline, Supervisor
 
-    common: dict[str, Any] = {
-        "log_level": "warning",
-        "access_log": False,
-        "server_header": False,
-        "http": "httptools",
-        "proxy_headers": False,
-    }
-    if settings.workers == 1:
-        app = service.create_app(settings)
-        print(_first_line(app.state.catalog, listener), flush=True)
-        server = uvicorn.Server(uvicorn.Config(app, **common))
-        # Before uvicorn's own handlers stand, and again when it has drained and raises the signal anew.
-        _on_stop(lambda *_: setattr(server, "should_exit", True))
+    def build(trained: list[service.Trained] | None = None) -> tuple[Any, AbstractAsyncContextManager[Any]]:
+        app = service.create_app(settings, trained)
+        return app, app.router.lifespan_context(app)
+
+    def work(trained: list[service.Trained], lifeline: Lifeline) -> None:
+        server = Server(Service(lambda: build(trained)), lifeline)
+        server.heed_signals()
         server.run(sockets=[listener])
-        return 0
-    print(_first_line(service.load_catalog(settings), listener), flush=True)  # what loads here loads in the workers
-    service.release_memory()
-    for name, value in given.items():  # the workers read what was given here
-        os.environ[f"SENTOPIC_{name.upper()}"] = _as_setting(value)
-    config = uvicorn.Config("app.main:create_worker_app", factory=True, workers=settings.workers, **common)
-    supervisor = Multiprocess(config, [listener])
-    supervisor.run()
-    return 1 if any(process.exitcode == service.STARTUP_FAILURE for process in supervisor.processes) else 0
+
+    def tell(manifests: Iterable["Manifest"]) -> None:
+        print(_first_line(settings, manifests, listener), flush=True)
+
+    if settings.workers > 1:
+        read = partial(service.share_bundles, settings)
+        stop_s = settings.deadline_s + KEEP_ALIVE_S + 1
+        supervisor = Supervisor(settings.workers, read, work, stop_s=stop_s)
+        # Nobody may be put through to a service that has no one left to answer.
+        return supervisor.run(lambda trained: tell(one.bundle.manifest for one in trained), on_stop=listener.close)
+    served = Service(build)
+    server = Server(served)
+    server.heed_signals()
+    tell(served.app.state.catalog.manifests)
+    server.run(sockets=[listener])
+    return 0
 
 
-def _on_stop(do: Callable[..., object]) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, do)
-
-
-def _first_line(catalog: "Catalog", listener: socket.socket) -> str:
+def _first_line(settings: "Settings", manifests: Iterable["Manifest"], listener: socket.socket) -> str:
     """Where it listens, with which engine and bundles, and whether keys are asked for."""
+    from app.engines.open import choose
+
     host, port = listener.getsockname()[:2]
     where = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    models = [classifier for models in catalog.tasks.values() for classifier in models.values()]
-    bundles = ", ".join(f"{classifier.manifest.task}/{classifier.manifest.model}" for classifier in models)
-    return f"Sentopic {__version__} on {where} - engine {models[0].engine.name} - {bundles} - no keys asked for"
-
-
-def _as_setting(value: object) -> str:
-    return json.dumps([str(path) for path in value]) if isinstance(value, list) else str(value)
+    bundles = ", ".join(sorted(f"{manifest.task}/{manifest.model}" for manifest in manifests))
+    return f"Sentopic {__version__} on {where} - engine {choose(settings.engine)} - {bundles} - no keys asked for"
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -9,9 +9,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import httpx
 import pytest
@@ -29,9 +30,9 @@ def command(*options: str | Path) -> list[str]:
 
 
 @contextmanager
-def serving(*options: str | Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serving(*options: str | Path, stderr: IO[str] | None = None) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A running service and the first line that it prints."""
-    with subprocess.Popen(command(*options), stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+    with subprocess.Popen(command(*options), stdout=subprocess.PIPE, stderr=stderr, text=True, cwd=ROOT) as process:
         try:
             assert process.stdout is not None
             yield process, process.stdout.readline()
@@ -161,18 +162,122 @@ def test_no_tensorflow_is_loaded_by_a_serving_process() -> None:
         assert int(resident.group(1)) < 200 * 1024
 
 
+class Askers:
+    """Clients that ask one thing after the other, each over one connection, until they are told to stop."""
+
+    def __init__(self, url: str, clients: int = 8) -> None:
+        self.answers = list[httpx.Response]()
+        self.failures = list[httpx.HTTPError]()
+        self._url, self._stop = url, threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
+
+    def _ask(self) -> None:
+        with httpx.Client(timeout=30) as client:
+            while not self._stop.is_set():
+                try:
+                    answer = client.post(f"{self._url}/predict/topic", json=TEXT)
+                except httpx.ConnectError:  # nobody listens any more
+                    return
+                except httpx.HTTPError as error:
+                    self.failures.append(error)
+                    return
+                self.answers.append(answer)
+
+    @property
+    def models(self) -> set[str]:
+        return {answer.json()["model"] for answer in self.answers[-20:]}
+
+    def __enter__(self) -> "Askers":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(30)
+
+
+def until(condition: Callable[[], object], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def put_bundle(artifacts: Path, model: str) -> None:
+    shutil.rmtree(artifacts, ignore_errors=True)
+    shutil.copytree(SHIPPED / "topic" / model, artifacts / "topic" / model)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_reload_under_load_takes_new_bundles_and_loses_nothing(tmp_path: Path, workers: str) -> None:
+    artifacts = tmp_path / "artifacts"
+    put_bundle(artifacts, "gru")
+    with serving("--port", "0", "--artifacts", artifacts, "--workers", workers) as (process, line):
+        with Askers(address(line)) as askers:
+            for model in ("lstm", "gru", "lstm"):
+                until(lambda: len(askers.answers) > 20)
+                put_bundle(artifacts, model)
+                process.send_signal(signal.SIGHUP)
+                until(lambda model=model: askers.models == {model})  # type: ignore[misc]
+        assert askers.failures == []
+        assert {answer.status_code for answer in askers.answers} == {200}
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_reload_of_a_bad_bundle_is_one_line_and_the_old_one_goes_on(tmp_path: Path, workers: str) -> None:
+    artifacts, log = tmp_path / "artifacts", tmp_path / "log"
+    put_bundle(artifacts, "gru")
+    options = ("--port", "0", "--artifacts", artifacts, "--workers", workers)
+    with log.open("w") as stderr, serving(*options, stderr=stderr) as (process, line):
+        words = artifacts / "topic" / "gru" / "words.txt"
+        words.write_bytes(words.read_bytes().replace(b"wheat", b"wheet"))
+        process.send_signal(signal.SIGHUP)
+        until(log.read_text)
+        why = f"{words}: it is not the file that was sealed (its SHA-256 differs)"
+        assert log.read_text() == f"sentopic: nothing was reloaded: {why}\n"
+        assert httpx.post(f"{address(line)}/predict/topic", json=TEXT).json()["model"] == "gru"
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_stop_loses_no_request_of_clients_that_keep_their_connections(workers: str) -> None:
+    options = ("--port", "0", "--bundle", SHIPPED / "topic" / "gru", "--workers", workers)
+    with serving(*options) as (process, line), Askers(address(line)) as askers:
+        until(lambda: len(askers.answers) > 50)
+        process.terminate()
+        assert process.wait(20) == 0
+    assert askers.failures == []
+    assert {answer.status_code for answer in askers.answers} == {200}
+
+
 @needs_proc
-def test_worker_that_cannot_start_again_ends_them_all_with_1(tmp_path: Path) -> None:
+def test_killed_worker_is_replaced_by_what_was_read_at_first(tmp_path: Path) -> None:
     bundle = Path(shutil.copytree(SHIPPED / "topic" / "gru", tmp_path / "gru"))
     with serving("--port", "0", "--workers", "2", "--bundle", bundle) as (process, line):
-        with httpx.Client(timeout=30) as client:
-            assert client.get(f"{address(line)}/health/ready").status_code == 200
         (bundle / "words.txt").write_bytes(b"other")
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        for child in children:
-            if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text():
-                os.kill(int(child), signal.SIGKILL)
-        assert process.wait(30) == 1
+
+        def workers() -> list[int]:
+            return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+        for number in (signal.SIGKILL, signal.SIGSTOP):
+            dies, lives = workers()
+            os.kill(dies, number)
+            until(lambda dies=dies: len(workers()) == 2 and dies not in workers())  # type: ignore[misc]
+            assert lives in workers()
+            assert httpx.post(f"{address(line)}/predict/topic", json=TEXT, timeout=30).status_code == 200
+
+
+@needs_proc
+def test_workers_share_what_none_of_them_changes() -> None:
+    with serving("--port", "0", "--workers", "2") as (process, line):
+        with httpx.Client(timeout=30) as client:
+            for task in ("sentiment", "topic"):
+                assert client.post(f"{address(line)}/predict/{task}", json=TEXT).status_code == 200
+        for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+            own = re.search(r"Private_Dirty:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text())
+            assert own
+            assert int(own.group(1)) < 60 * 1024  # one process alone has 100 MB
 
 
 def test_environment_variable_is_a_setting_of_serve() -> None:

@@ -39,7 +39,12 @@ class OnnxEngine:
         self.precision: Precision = "int8" if compiled.rows_interact else "float32"
         self._maxlen, self._labels = maxlen, labels
         self._batch = 1 if compiled.rows_interact else options.batch
-        self._session = _open_session(compiled, options.threads)
+        for array in compiled.weights.values():
+            array.flags.writeable = False
+        self._weights = {
+            name: onnxruntime.OrtValue.ortvalue_from_numpy(array) for name, array in compiled.weights.items()
+        }
+        self._session = _open_session(compiled.graph, self._weights, options.threads)
         self._output = [compiled.output]
         self._skips = compiled.skips
         self._alike = 1.0 if compiled.skips == "all" else _ALIKE
@@ -47,6 +52,8 @@ class OnnxEngine:
 
     def predict(self, ids: Ids) -> Probabilities:
         padding = self._count_padding(ids)
+        if len(ids) == 1:
+            return self._run(ids, int(padding[0]))
         if 0 < len(ids) <= self._batch and self._are_alike(least := int(padding.min()), int(padding.max())):
             return self._run(ids, least)  # as most are: there is nothing to sort, and nothing to copy
         answer = np.empty((len(ids), self._labels), np.float32)
@@ -98,12 +105,14 @@ class OnnxEngine:
         return {name: np.stack(column) for name, column in zip(names, zip(*found, strict=True), strict=True)}
 
 
-def _open_session(compiled: Compiled, threads: int) -> onnxruntime.InferenceSession:
+def _open_session(graph: bytes, weights: dict[str, onnxruntime.OrtValue], threads: int) -> onnxruntime.InferenceSession:
+    """A session that reads `weights` where they are, so that processes can share them: they must outlive it."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.enable_cpu_mem_arena = False  # it would keep the largest batch's memory for ever
-    values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in compiled.weights.values()]
-    options.add_external_initializers(list(compiled.weights), values)  # copied by the session, so not kept here
-    return onnxruntime.InferenceSession(compiled.graph, options, providers=["CPUExecutionProvider"])
+    options.add_external_initializers(list(weights), list(weights.values()))  # so that the graph is whole
+    for name, value in weights.items():
+        options.add_initializer(name, value)  # so that they are not copied
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,168 @@
+"""One process that serves: uvicorn and the application that answers now; how both give way and lose no request."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any, Final
+
+import uvicorn
+
+from app.errors import SentopicError
+from app.supervisor import Lifeline
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+Build = Callable[[], tuple[App, AbstractAsyncContextManager[Any]]]
+"""Gives an ASGI application and what must run around it; raises SentopicError if there is nothing to serve."""
+
+KEEP_ALIVE_S: Final = 5
+"""How long a connection may be idle; so long, too, a stopping server waits for idle ones to go by themselves."""
+
+_TICKS_A_BEAT: Final = 10
+_CLOSE: Final = (b"connection", b"close")
+
+
+class _Serving:
+    """An application that runs, and how many requests it has."""
+
+    def __init__(self, app: App, running: AbstractAsyncContextManager[Any]) -> None:
+        self.app, self._running = app, running
+        self.requests = 0
+
+    async def start(self) -> None:
+        await self._running.__aenter__()
+
+    async def stop(self) -> None:
+        """Once nobody waits for its answer."""
+        while self.requests:
+            await asyncio.sleep(0.01)
+        await self._running.__aexit__(None, None, None)
+
+
+class Service:
+    """The application that answers now. Another one takes its place when it is ready, and it ends what it has begun."""
+
+    def __init__(self, build: Build) -> None:
+        """Raises what `build` raises."""
+        self._build = build
+        self._serving = _Serving(*build())
+        self.closing = False
+        """Whether answers ask their connection to close."""
+
+    @property
+    def app(self) -> Any:
+        return self._serving.app
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        serving = self._serving
+        serving.requests += 1
+        try:
+            await serving.app(scope, receive, _close_after(send) if self.closing else send)
+        finally:
+            serving.requests -= 1
+
+    async def start(self) -> None:
+        await self._serving.start()
+
+    async def stop(self) -> None:
+        await self._serving.stop()
+
+    async def reload(self) -> None:
+        """Raises SentopicError, and goes on as before, if what should be served cannot be."""
+        following = _Serving(*await asyncio.to_thread(self._build))
+        await following.start()
+        before, self._serving = self._serving, following
+        await before.stop()
+
+
+def _close_after(send: Send) -> Send:
+    async def closing(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), _CLOSE]
+        await send(message)
+
+    return closing
+
+
+class Server(uvicorn.Server):
+    """uvicorn that cuts nobody off. SIGTERM and SIGINT end it, SIGHUP reloads; a worker leaves the last two alone."""
+
+    def __init__(self, service: Service, lifeline: Lifeline | None = None) -> None:
+        config = uvicorn.Config(
+            service,
+            lifespan="off",
+            http="httptools",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+        )
+        super().__init__(config)
+        self._service, self._lifeline = service, lifeline
+        self._hurry = self._asked = False
+        self._reloading: asyncio.Task[None] | None = None
+
+    def capture_signals(self) -> Any:
+        return nullcontext()  # they are `heed_signals`' from before the first line is printed until the end
+
+    def heed_signals(self) -> None:
+        signal.signal(signal.SIGTERM, self._end)
+        if self._lifeline is None:
+            signal.signal(signal.SIGINT, self._end)
+            signal.signal(signal.SIGHUP, self._ask)
+
+    def _end(self, number: int, _: object) -> None:
+        self.force_exit = self.should_exit and number == signal.SIGINT
+        self._hurry = number == signal.SIGINT
+        self.should_exit = True
+
+    def _ask(self, *_: object) -> None:
+        self._asked = True
+
+    async def startup(self, sockets: Any = None) -> None:
+        await self._service.start()
+        await super().startup(sockets)
+        if self._lifeline is not None:
+            self._lifeline.tell_ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._lifeline is not None and counter % _TICKS_A_BEAT == 0 and not self._lifeline.beat():
+            self.should_exit = True
+        if self._asked and self._reloading is None:
+            self._asked = False
+            self._reloading = asyncio.create_task(self._reload())
+        return await super().on_tick(counter)
+
+    async def _reload(self) -> None:
+        try:
+            await self._service.reload()
+        except SentopicError as error:
+            _say(f"nothing was reloaded: {error}")
+        else:
+            _say("reloaded")
+        finally:
+            self._reloading = None
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        """Takes no more connections. Those there are close with their next answer, or when they have been idle."""
+        if self._reloading is not None:
+            await self._reloading
+        for server in self.servers:
+            server.close()
+        self._service.closing = True
+        loop = asyncio.get_running_loop()
+        until = loop.time() + KEEP_ALIVE_S + 0.5
+        while self.server_state.connections and not (self._hurry or self.force_exit) and loop.time() < until:
+            await asyncio.sleep(0.02)
+        await super().shutdown(sockets)
+        await self._service.stop()
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"sentopic: {line}\n")
+    sys.stderr.flush()

@@ -1,0 +1,307 @@
+"""Several workers under one parent, which answers nothing itself: it reads what they share, forks, watches, replaces.
+
+Forked once everything is read, workers have in common what none of them changes: code, word indexes, embeddings. The
+parent has one thread, so that it may fork at any time. A reload reads everything anew and starts a second generation
+beside the first, which leaves when all of the second are ready; if anything fails, the first just goes on.
+
+    starting -> ready -> (dismissed: SIGTERM, answers what it has) -> gone
+        a worker that dies is replaced, one that is silent is killed and replaced
+"""
+
+import contextlib
+import math
+import os
+import select
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+from app.errors import SentopicError
+
+BEAT_S: Final = 1.0
+"""How often a worker says that its event loop turns."""
+
+HUNG_AFTER_S: Final = 5.0
+"""A worker that has not been heard of for so long is killed: nothing that it does keeps its event loop half as long."""
+
+START_S: Final = 300.0
+"""Longest time until a worker is ready: a GPU's kernels are compiled first."""
+
+BACKOFF_S: Final = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
+"""Wait before the next attempt, by how many have failed in a row."""
+
+_READY, _BEAT, _WHY = b"r", b".", b"!"
+_WHY_BYTES: Final = 2_000
+_HEEDED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+Shared = TypeVar("Shared")
+
+
+class Lifeline:
+    """A worker's line to its parent."""
+
+    def __init__(self, descriptor: int) -> None:
+        os.set_blocking(descriptor, False)
+        self._descriptor = descriptor
+
+    def tell_ready(self) -> None:
+        self._say(_READY)
+
+    def beat(self) -> bool:
+        """Says that it is alive. False: the parent is not."""
+        return self._say(_BEAT)
+
+    def tell_why(self, why: str) -> None:
+        """Its last words, for the parent to pass on: once, however many workers end for the same reason."""
+        self._say(_WHY + why.encode("utf-8", "backslashreplace")[:_WHY_BYTES])
+
+    def _say(self, words: bytes) -> bool:
+        try:
+            os.write(self._descriptor, words)
+        except BlockingIOError:  # the parent is busy and has not read for hours
+            return True
+        except BrokenPipeError:
+            return False
+        return True
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    pid: int
+    line: int
+    generation: int
+    heard: float
+    ready: bool = False
+    why: str = ""
+    kill_at: float = math.inf
+
+    @property
+    def dismissed(self) -> bool:
+        return self.kill_at < math.inf
+
+    @property
+    def silent_at(self) -> float:
+        """When it has said nothing for too long. One that was dismissed has no event loop left to beat in."""
+        return self.kill_at if self.dismissed else self.heard + (HUNG_AFTER_S if self.ready else START_S)
+
+    def listen(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            words, ends, why = os.read(self.line, 65_536).partition(_WHY)
+            self.heard = time.monotonic()
+            self.ready |= _READY in words
+            if ends:
+                self.why = why.decode("utf-8", "replace")
+
+
+class Supervisor(Generic[Shared]):
+    """`read` gives what workers share or raises SentopicError; `work` is a worker's life, until SIGTERM ends it.
+
+    `work` raises SentopicError if it cannot start. One that was dismissed is killed after `stop_s` seconds.
+    """
+
+    def __init__(
+        self,
+        workers: int,
+        read: Callable[[], Shared],
+        work: Callable[[Shared, Lifeline], None],
+        *,
+        stop_s: float,
+    ) -> None:
+        self._count, self._read, self._work, self._stop_s = workers, read, work, stop_s
+        self._on_ready: Callable[[Shared], None] = lambda _: None
+        self._on_stop: Callable[[], None] = lambda: None
+        self._workers: list[_Worker] = []
+        self._shared: dict[int, Shared] = {}
+        self._serving = 0
+        """The generation that answers; a higher one is on its way to take its place."""
+        self._started = self._stopping = self._failed = False
+        self._failures = 0
+        self._not_before = 0.0
+
+    def run(self, on_ready: Callable[[Shared], None], on_stop: Callable[[], None]) -> int:
+        """The exit status: 0 after SIGTERM or SIGINT, 1 if a first worker cannot start. Raises what `read` raises at
+        first. `on_ready` is called once, when all workers are; `on_stop` when they are told to end.
+        """
+        self._on_ready, self._on_stop = on_ready, on_stop
+        self._shared[0] = self._read()
+        with _signals() as wakeup:
+            while not self._stopping or self._workers:
+                self._tend()
+                for number in self._listen(wakeup):
+                    self._heed(number)
+        return 1 if self._failed else 0
+
+    @property
+    def _newest(self) -> int:
+        return max(self._shared)
+
+    def _of(self, generation: int) -> list[_Worker]:
+        return [worker for worker in self._workers if worker.generation == generation and not worker.dismissed]
+
+    def _listen(self, wakeup: int) -> bytes:
+        """Waits for workers' words, and gives the signals that have come."""
+        lines = {worker.line: worker for worker in self._workers}
+        heard, _, _ = select.select([wakeup, *lines], [], [], self._patience())
+        for line in heard:
+            if line != wakeup:
+                lines[line].listen()
+        return os.read(wakeup, 4096) if wakeup in heard else b""
+
+    def _patience(self) -> float:
+        """Seconds until something must be looked at, whatever happens."""
+        now = time.monotonic()
+        missing = not self._stopping and len(self._of(self._serving)) < self._count
+        moments = [self._not_before if missing else math.inf]
+        moments += [worker.silent_at for worker in self._workers]
+        return min(BEAT_S, max(0.01, min(moments) - now))
+
+    def _heed(self, number: int) -> None:
+        if number in (signal.SIGTERM, signal.SIGINT):
+            self._stop()
+        elif number == signal.SIGHUP and not self._stopping:
+            self._reload()
+
+    def _stop(self) -> None:
+        again, self._stopping = self._stopping, True
+        self._on_stop()
+        for worker in self._workers:
+            self._dismiss(worker)
+            if again:
+                worker.kill_at = 0.0
+
+    def _reload(self) -> None:
+        if self._newest != self._serving:
+            _say("a reload is under way already")
+            return
+        try:
+            shared = self._read()
+        except SentopicError as error:
+            _say(f"nothing was reloaded: {error}")
+            return
+        self._shared[self._serving + 1] = shared
+
+    def _tend(self) -> None:
+        for worker in list(self._workers):
+            pid, status = os.waitpid(worker.pid, os.WNOHANG)
+            if pid:
+                self._bury(worker, os.waitstatus_to_exitcode(status))
+        now = time.monotonic()
+        for worker in self._workers:
+            if now >= worker.silent_at:
+                _say(f"worker {worker.pid} does not {'end' if worker.dismissed else 'answer'} and is killed")
+                os.kill(worker.pid, signal.SIGKILL)
+                worker.heard = now
+                worker.kill_at += HUNG_AFTER_S
+        if not self._stopping:
+            self._fill(now)
+            self._promote()
+
+    def _fill(self, now: float) -> None:
+        for generation in list(self._shared):
+            while len(self._of(generation)) < self._count and (generation != self._serving or now >= self._not_before):
+                self._fork(generation)
+
+    def _promote(self) -> None:
+        """Lets the newest generation serve as soon as all of it can."""
+        newest = self._of(self._newest)
+        if not all(worker.ready for worker in newest) or len(newest) < self._count:
+            return
+        self._failures = 0
+        if not self._started:
+            self._started = True
+            self._on_ready(self._shared[self._newest])
+        if self._newest != self._serving:
+            for worker in self._of(self._serving):
+                self._dismiss(worker)
+            del self._shared[self._serving]
+            self._serving = self._newest
+            _say(f"reloaded: {self._count} new workers answer")
+
+    def _dismiss(self, worker: _Worker) -> None:
+        if not worker.dismissed:
+            worker.kill_at = time.monotonic() + self._stop_s
+            os.kill(worker.pid, signal.SIGTERM)
+
+    def _bury(self, worker: _Worker, status: int) -> None:
+        worker.listen()
+        os.close(worker.line)
+        self._workers.remove(worker)
+        if worker.dismissed:
+            return
+        how = f"it ended with {signal.Signals(-status).name if status < 0 else status}"
+        if worker.generation != self._serving:
+            _say(f"nothing was reloaded: {worker.why or f'a new worker was not ready when {how}'}")
+            del self._shared[worker.generation]
+            for other in self._of(worker.generation):
+                self._dismiss(other)
+        elif not self._started:
+            _say(worker.why or f"a worker was not ready when {how}")
+            self._failed = True
+            self._stop()
+        else:
+            self._failures = 0 if worker.ready else self._failures + 1
+            wait = BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)]
+            self._not_before = time.monotonic() + wait
+            _say(f"worker {worker.pid}: {worker.why or how}; another one starts" + f" in {wait:g} s" * (wait > 0))
+
+    def _fork(self, generation: int) -> None:
+        line, end = os.pipe()
+        os.set_blocking(line, False)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Held back, or a signal to a child that still has its parent's handlers would reach the parent.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _HEEDED)
+        pid = os.fork()
+        if pid:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEEDED)
+            os.close(end)
+            self._workers.append(_Worker(pid, line, generation, heard=time.monotonic()))
+            return
+        status, lifeline = 1, Lifeline(end)
+        try:
+            _forget_parent([line, *(worker.line for worker in self._workers)])
+            self._work(self._shared[generation], lifeline)
+            status = 0
+        except SentopicError as error:
+            lifeline.tell_why(str(error))
+        except BaseException:  # noqa: BLE001 - a worker must not become a second parent
+            traceback.print_exc()
+        finally:
+            with contextlib.suppress(OSError):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(status)
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"sentopic: {line}\n")
+    sys.stderr.flush()
+
+
+def _forget_parent(descriptors: list[int]) -> None:
+    """A new worker leaves Ctrl-C and reloads to its parent, and ends with SIGTERM until it can do better."""
+    for descriptor in (signal.set_wakeup_fd(-1), *descriptors):
+        os.close(descriptor)
+    for number in _HEEDED:
+        signal.signal(number, signal.SIG_IGN if number in (signal.SIGINT, signal.SIGHUP) else signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEEDED)
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[int]:
+    """A descriptor from which the numbers of the signals that come can be read, one byte each."""
+    wakeup, end = os.pipe()
+    os.set_blocking(end, False)
+    signal.set_wakeup_fd(end)
+    handlers = {number: signal.signal(number, lambda *_: None) for number in _HEEDED}
+    try:
+        yield wakeup
+    finally:
+        signal.set_wakeup_fd(-1)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        os.close(wakeup)
+        os.close(end)

@@ -1,0 +1,263 @@
+"""Workers under one parent: replaced, reloaded, ended; and what is told of it. Each scene is a program of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads /proc, which only Linux has")
+
+PLAY = """
+import os, signal, sys, time
+from pathlib import Path
+from app import supervisor
+from app.errors import StartError
+from app.supervisor import Supervisor
+
+supervisor.HUNG_AFTER_S, supervisor.BACKOFF_S = 0.6, (0.0, 0.3)
+here, workers, stop_s, ends = Path({here!r}), 2, 5.0, []
+
+def read():
+    if (here / "unreadable").exists():
+        raise StartError("it cannot be read")
+    return (here / "what").read_text()
+
+def live(lifeline):
+    signal.signal(signal.SIGTERM, lambda *_: ends.append(1))
+    lifeline.tell_ready()
+    while lifeline.beat() and not ends:
+        time.sleep(0.02)
+
+def work(what, lifeline):
+    live(lifeline)
+
+{scene}
+tell = lambda *words: print(*words, flush=True)
+status = Supervisor(workers, read, work, stop_s=stop_s).run(lambda what: tell("ready", what), lambda: tell("stopped"))
+sys.exit(status)
+"""
+
+
+class Play:
+    """A supervisor that runs, and what it says."""
+
+    def __init__(self, process: subprocess.Popen[str], here: Path) -> None:
+        self.process, self.here = process, here
+
+    @property
+    def workers(self) -> list[int]:
+        return sorted(map(int, Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()))
+
+    @property
+    def said(self) -> str:
+        return (self.here / "stderr").read_text()
+
+    def until(self, condition: Callable[[], object], seconds: float = 10) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, self.said
+            time.sleep(0.02)
+
+    def send(self, number: int) -> None:
+        self.process.send_signal(number)
+
+
+@contextmanager
+def playing(here: Path, scene: str = "", *, starts: bool = True) -> Iterator[Play]:
+    (here / "what").write_text("first")
+    program = PLAY.format(here=str(here), scene=textwrap.dedent(scene))
+    with (here / "stderr").open("w") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=stderr, text=True, cwd=ROOT
+        )
+    with process:
+        play = Play(process, here)
+        try:
+            if starts:
+                assert process.stdout is not None
+                assert process.stdout.readline() == "ready first\n"
+            yield play
+        finally:
+            for pid in [*play.workers, process.pid] if process.poll() is None else []:
+                os.kill(pid, signal.SIGKILL)
+
+
+def test_parent_has_one_thread_and_as_many_workers_as_asked_for(tmp_path: Path) -> None:
+    with playing(tmp_path) as play:
+        assert len(play.workers) == 2
+        assert len(list(Path(f"/proc/{play.process.pid}/task").iterdir())) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_all_end_together_with_0_and_nothing_to_say(tmp_path: Path, number: int) -> None:
+    with playing(tmp_path) as play:
+        play.send(number)
+        assert play.process.wait(5) == 0
+        assert play.said == ""
+        assert play.process.stdout is not None
+        assert play.process.stdout.read() == "stopped\n"
+
+
+def test_killed_worker_is_replaced(tmp_path: Path) -> None:
+    with playing(tmp_path) as play:
+        dies, lives = play.workers
+        os.kill(dies, signal.SIGKILL)
+        play.until(lambda: len(play.workers) == 2 and dies not in play.workers)
+        assert lives in play.workers
+        assert play.said == f"sentopic: worker {dies}: it ended with SIGKILL; another one starts\n"
+
+
+def test_silent_worker_is_killed_and_replaced(tmp_path: Path) -> None:
+    with playing(tmp_path) as play:
+        hangs, lives = play.workers
+        os.kill(hangs, signal.SIGSTOP)
+        play.until(lambda: len(play.workers) == 2 and hangs not in play.workers)
+        assert lives in play.workers
+        assert f"worker {hangs} does not answer and is killed" in play.said
+
+
+def test_worker_that_dies_before_it_is_ready_is_tried_again_after_a_while(tmp_path: Path) -> None:
+    scene = """
+    def work(what, lifeline):
+        with (here / "starts").open("a") as starts:
+            print(time.monotonic(), file=starts)
+        if (here / "broken").exists():
+            raise StartError("no memory")
+        live(lifeline)
+    """
+    with playing(tmp_path, scene) as play:
+        (tmp_path / "broken").touch()
+        os.kill(play.workers[0], signal.SIGKILL)
+        play.until(lambda: play.said.count("no memory; another one starts in 0.3 s") >= 3)
+        (tmp_path / "broken").unlink()
+        play.until(lambda: len(play.workers) == 2)
+        starts = [float(line) for line in (tmp_path / "starts").read_text().split()]
+        assert all(later - earlier >= 0.3 for earlier, later in pairwise(starts[3:]))
+
+
+def test_reload_starts_new_workers_before_the_old_ones_go(tmp_path: Path) -> None:
+    scene = """
+    def work(what, lifeline):
+        if what == "second":
+            while not (here / "go").exists():
+                time.sleep(0.02)
+        live(lifeline)
+    """
+    with playing(tmp_path, scene) as play:
+        old = play.workers
+        (tmp_path / "what").write_text("second")
+        play.send(signal.SIGHUP)
+        play.until(lambda: len(play.workers) == 4)
+        time.sleep(0.1)
+        assert set(old) < set(play.workers)
+        (tmp_path / "go").touch()
+        play.until(lambda: len(play.workers) == 2)
+        assert not set(old) & set(play.workers)
+        assert play.said == "sentopic: reloaded: 2 new workers answer\n"
+
+
+def test_reload_of_what_cannot_be_read_changes_nothing(tmp_path: Path) -> None:
+    with playing(tmp_path) as play:
+        old = play.workers
+        (tmp_path / "unreadable").touch()
+        play.send(signal.SIGHUP)
+        play.until(lambda: play.said == "sentopic: nothing was reloaded: it cannot be read\n")
+        assert play.workers == old
+        os.kill(old[0], signal.SIGKILL)  # what was read at first is still there for another one
+        play.until(lambda: len(play.workers) == 2 and old[0] not in play.workers)
+
+
+def test_reload_whose_workers_cannot_start_changes_nothing_and_is_told_once(tmp_path: Path) -> None:
+    scene = """
+    def work(what, lifeline):
+        if what == "second":
+            raise StartError("golden text 1 is not reproduced")
+        live(lifeline)
+    """
+    with playing(tmp_path, scene) as play:
+        old = play.workers
+        (tmp_path / "what").write_text("second")
+        play.send(signal.SIGHUP)
+        play.until(lambda: play.said != "" and play.workers == old)
+        assert play.said == "sentopic: nothing was reloaded: golden text 1 is not reproduced\n"
+        (tmp_path / "what").write_text("third")
+        play.send(signal.SIGHUP)
+        play.until(lambda: "2 new workers answer" in play.said)
+
+
+def test_worker_that_does_not_end_is_killed_in_time(tmp_path: Path) -> None:
+    scene = """
+    stop_s = 0.5
+    def work(what, lifeline):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        lifeline.tell_ready()
+        while lifeline.beat():
+            time.sleep(0.02)
+    """
+    with playing(tmp_path, scene) as play:
+        started = time.monotonic()
+        play.send(signal.SIGTERM)
+        assert play.process.wait(5) == 0
+        assert time.monotonic() - started >= 0.5
+        assert play.said.count("does not end and is killed") == 2
+
+
+def test_second_ctrl_c_waits_for_nobody(tmp_path: Path) -> None:
+    scene = """
+    stop_s = 60
+    def work(what, lifeline):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        lifeline.tell_ready()
+        while lifeline.beat():
+            time.sleep(0.02)
+    """
+    with playing(tmp_path, scene) as play:
+        play.send(signal.SIGINT)
+        time.sleep(0.2)
+        assert len(play.workers) == 2
+        play.send(signal.SIGINT)
+        assert play.process.wait(5) == 0
+
+
+def test_first_workers_that_cannot_start_are_status_1_and_one_line(tmp_path: Path) -> None:
+    scene = """
+    def work(what, lifeline):
+        raise StartError("golden text 1 is not reproduced")
+    """
+    with playing(tmp_path, scene, starts=False) as play:
+        assert play.process.wait(5) == 1
+        assert play.said == "sentopic: golden text 1 is not reproduced\n"
+
+
+def test_worker_that_is_killed_while_it_starts_is_told(tmp_path: Path) -> None:
+    scene = """
+    def work(what, lifeline):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    """
+    with playing(tmp_path, scene, starts=False) as play:
+        assert play.process.wait(5) == 1
+        assert play.said == "sentopic: a worker was not ready when it ended with SIGSEGV\n"
+
+
+def test_workers_of_a_parent_that_was_killed_end_by_themselves(tmp_path: Path) -> None:
+    with playing(tmp_path) as play:
+        orphans = play.workers
+        play.process.kill()
+        play.process.wait()
+        play.until(lambda: not any(is_alive(pid) for pid in orphans))
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0] != "Z"
+    except FileNotFoundError:
+        return False
