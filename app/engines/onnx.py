@@ -18,6 +18,9 @@ from app.text import PAD, Ids
 _ALIKE: Final = 0.75
 """How long a row must be, as a share of a run's longest, to run with it: a run costs half a row more than its rows."""
 
+_SHARED_BYTES: Final = 2**20
+"""Embeddings. What is smaller is kernels, of which the runtime keeps a copy in an order of its own anyway."""
+
 
 class OnnxEngine:
     """One session, in memory: nothing is written to disk.
@@ -39,12 +42,7 @@ class OnnxEngine:
         self.precision: Precision = "int8" if compiled.rows_interact else "float32"
         self._maxlen, self._labels = maxlen, labels
         self._batch = 1 if compiled.rows_interact else options.batch
-        for array in compiled.weights.values():
-            array.flags.writeable = False
-        self._weights = {
-            name: onnxruntime.OrtValue.ortvalue_from_numpy(array) for name, array in compiled.weights.items()
-        }
-        self._session = _open_session(compiled.graph, self._weights, options.threads)
+        self._session, self._shared = _open_session(compiled, options.threads)
         self._output = [compiled.output]
         self._skips = compiled.skips
         self._alike = 1.0 if compiled.skips == "all" else _ALIKE
@@ -105,14 +103,18 @@ class OnnxEngine:
         return {name: np.stack(column) for name, column in zip(names, zip(*found, strict=True), strict=True)}
 
 
-def _open_session(graph: bytes, weights: dict[str, onnxruntime.OrtValue], threads: int) -> onnxruntime.InferenceSession:
-    """A session that reads `weights` where they are, so that processes can share them: they must outlive it."""
+def _open_session(compiled: Compiled, threads: int) -> tuple[onnxruntime.InferenceSession, list[onnxruntime.OrtValue]]:
+    """A session, and the weights that it reads where they are, for processes to share: they must outlive it."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.enable_cpu_mem_arena = False  # it would keep the largest batch's memory for ever
-    options.add_external_initializers(list(weights), list(weights.values()))  # so that the graph is whole
-    for name, value in weights.items():
-        options.add_initializer(name, value)  # so that they are not copied
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    values = {name: onnxruntime.OrtValue.ortvalue_from_numpy(array) for name, array in compiled.weights.items()}
+    options.add_external_initializers(list(values), list(values.values()))  # makes the graph whole, by copying
+    shared = [name for name, array in compiled.weights.items() if array.nbytes >= _SHARED_BYTES]
+    for name in shared:
+        compiled.weights[name].flags.writeable = False
+        options.add_initializer(name, values[name])  # takes the copy's place
+    session = onnxruntime.InferenceSession(compiled.graph, options, providers=["CPUExecutionProvider"])
+    return session, [values[name] for name in shared]
