@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
@@ -232,7 +233,7 @@ def check(url: str, bodies: list[bytes], texts: list[str], bundle: Bundle) -> No
         else:
             label, score = found["label"], found["score"]
             shares = bare[0]
-        place = int(shares.argmax())
+        place = int(np.argmax(shares))
         if label != bundle.manifest.labels[place].name or abs(score - float(shares[place])) > TOLERANCE:
             raise SystemExit(f"{url} answers {label} {score}, not {bundle.manifest.labels[place].name} {shares[place]}")
 
