@@ -8,7 +8,7 @@ UV := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 DATA ?= $(or $(SENTOPIC_DATA),$(wildcard ../shared/data))
 
-.PHONY: environment serve test test-slow lint format types train bench browser container lock clean help
+.PHONY: environment serve test test-slow test-faults lint format types train bench browser container lock clean help
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -17,7 +17,10 @@ serve: $(VENV)/serve.stamp  ## the service on port 8000
 	$(BIN)/sentopic serve
 
 test: $(VENV)/dev.stamp  ## every test but the slow ones
-	$(BIN)/python -m pytest -m 'not slow and not browser'
+	$(BIN)/python -m pytest -m 'not slow and not browser and not faults'
+
+test-faults: $(VENV)/dev.stamp  ## minutes of load and harm; docs/reliability.md has what came of it
+	$(BIN)/python -m pytest -m faults -s
 
 test-slow: $(VENV)/dev.stamp  ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow

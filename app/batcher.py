@@ -108,6 +108,11 @@ class Batcher:
         return self._waiting
 
     @property
+    def retry_after_s(self) -> int:
+        """When what waits now will have been answered, at the speed measured."""
+        return max(1, math.ceil(self._waiting / self._windows_per_s))
+
+    @property
     def group_windows(self) -> int:
         """How many windows a large request hands in at once: enough for full batches, and room left for others."""
         return max(1, min(8 * self._max_batch, self._max_queue // 4))
@@ -148,7 +153,7 @@ class Batcher:
         ticket = _Ticket(ids, loop.create_future(), now, now + timeout_s)
         with self._lock:
             if self._waiting and self._waiting + len(ids) > self._max_queue:
-                raise OverloadedError(retry_after_s=max(1, math.ceil(self._waiting / self._windows_per_s)))
+                raise OverloadedError(self.retry_after_s)
             self._queue.append(ticket)
             self._waiting += len(ids)
         if not self._dispatching:

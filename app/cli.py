@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from app.bundle import Manifest
     from app.settings import Settings
 
+_OTHER_FILES = 128
+"""Open files of a process that are no connections."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 failed, 2 wrong use."""
@@ -106,15 +109,19 @@ def _serve(options: argparse.Namespace) -> int:
     listener = _listen(settings.host, settings.port)
 
     from app import main as service
-    from app.server import KEEP_ALIVE_S, Server, Service
+    from app.protocol import ConnectionLimits
+    from app.server import Server, Service
     from app.supervisor import Lifeline, Supervisor
+
+    most = _allow_connections(settings.max_connections)
+    connections = ConnectionLimits(settings.client_timeout_s, settings.keep_alive_s, settings.max_header_bytes, most)
 
     def build(trained: list[service.Trained] | None = None) -> tuple[Any, AbstractAsyncContextManager[Any]]:
         app = service.create_app(settings, trained)
         return app, app.router.lifespan_context(app)
 
     def work(trained: list[service.Trained], lifeline: Lifeline) -> None:
-        server = Server(Service(lambda: build(trained)), lifeline)
+        server = Server(Service(lambda: build(trained)), connections, lifeline)
         server.heed_signals()
         server.run(sockets=[listener])
 
@@ -123,16 +130,28 @@ def _serve(options: argparse.Namespace) -> int:
 
     if settings.workers > 1:
         read = partial(service.share_bundles, settings)
-        stop_s = settings.deadline_s + KEEP_ALIVE_S + 1
+        stop_s = settings.deadline_s + settings.keep_alive_s + 1
         supervisor = Supervisor(settings.workers, read, work, stop_s=stop_s)
         # Nobody may be put through to a service that has no one left to answer.
         return supervisor.run(lambda trained: tell(one.bundle.manifest for one in trained), on_stop=listener.close)
     served = Service(build)
-    server = Server(served)
+    server = Server(served, connections)
     server.heed_signals()
     tell(served.app.state.catalog.manifests)
     server.run(sockets=[listener])
     return 0
+
+
+def _allow_connections(number: int) -> int:
+    """How many of them the system lets a process have: its first limit on open files is often 1,024, and is raised."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = number + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return number if soft == resource.RLIM_INFINITY else min(number, soft - _OTHER_FILES)
 
 
 def _first_line(settings: "Settings", manifests: Iterable["Manifest"], listener: socket.socket) -> str:

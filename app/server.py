@@ -1,6 +1,7 @@
 """One process that serves: uvicorn and the application that answers now; how both give way and lose no request."""
 
 import asyncio
+import math
 import signal
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -10,6 +11,7 @@ from typing import Any, Final
 import uvicorn
 
 from app.errors import SentopicError
+from app.protocol import ConnectionLimits, bounded, sweep
 from app.supervisor import Lifeline
 
 Message = MutableMapping[str, Any]
@@ -19,10 +21,7 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 Build = Callable[[], tuple[App, AbstractAsyncContextManager[Any]]]
 """Gives an ASGI application and what must run around it; raises SentopicError if there is nothing to serve."""
 
-KEEP_ALIVE_S: Final = 5
-"""How long a connection may be idle; so long, too, a stopping server waits for idle ones to go by themselves."""
-
-_TICKS_A_BEAT: Final = 10
+_TICKS_A_SECOND: Final = 10
 _CLOSE: Final = (b"connection", b"close")
 
 
@@ -91,18 +90,19 @@ def _close_after(send: Send) -> Send:
 class Server(uvicorn.Server):
     """uvicorn that cuts nobody off. SIGTERM and SIGINT end it, SIGHUP reloads; a worker leaves the last two alone."""
 
-    def __init__(self, service: Service, lifeline: Lifeline | None = None) -> None:
+    def __init__(self, service: Service, connections: ConnectionLimits, lifeline: Lifeline | None = None) -> None:
         config = uvicorn.Config(
             service,
             lifespan="off",
-            http="httptools",
-            log_level="warning",
+            http=bounded(connections),
+            log_level="error",
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_keep_alive=math.ceil(connections.keep_alive_s),
         )
         super().__init__(config)
+        self._keep_alive_s = connections.keep_alive_s
         self._service, self._lifeline = service, lifeline
         self._hurry = self._asked = False
         self._reloading: asyncio.Task[None] | None = None
@@ -131,8 +131,10 @@ class Server(uvicorn.Server):
             self._lifeline.tell_ready()
 
     async def on_tick(self, counter: int) -> bool:
-        if self._lifeline is not None and counter % _TICKS_A_BEAT == 0 and not self._lifeline.beat():
-            self.should_exit = True
+        if counter % _TICKS_A_SECOND == 0:
+            sweep(self.server_state.connections)
+            if self._lifeline is not None and not self._lifeline.beat():
+                self.should_exit = True
         if self._asked and self._reloading is None:
             self._asked = False
             self._reloading = asyncio.create_task(self._reload())
@@ -156,9 +158,10 @@ class Server(uvicorn.Server):
             server.close()
         self._service.closing = True
         loop = asyncio.get_running_loop()
-        until = loop.time() + KEEP_ALIVE_S + 0.5
+        until = loop.time() + self._keep_alive_s + 0.5
         while self.server_state.connections and not (self._hurry or self.force_exit) and loop.time() < until:
             await asyncio.sleep(0.02)
+            sweep(self.server_state.connections)
         await super().shutdown(sockets)
         await self._service.stop()
 

@@ -47,6 +47,24 @@ class Settings(BaseSettings):
     max_queue_windows: int = Field(
         4_096, ge=1, description="Most windows that wait for one model, about a second's work; beyond, 503."
     )
+    max_requests: int = Field(
+        1_024, ge=1, description="Most requests being answered at once; each holds its body and its results in memory."
+    )
+    max_incoming_bytes: int = Field(
+        64_000_000, ge=1_000, description="Most bytes of bodies that are still being sent, of all requests together."
+    )
+    max_connections: int = Field(
+        10_000, ge=1, description="Most open connections of one process; beyond, the one idle for longest is closed."
+    )
+    max_header_bytes: int = Field(
+        16_384, ge=1_024, description="Largest request line and headers together; a key and a few proxies' need 2 KB."
+    )
+    client_timeout_s: float = Field(
+        10.0, gt=0, description="Longest time for a client to send its request, and to read its answer, in seconds."
+    )
+    keep_alive_s: float = Field(
+        5.0, gt=0, description="Longest time that a connection may be idle between two requests, in seconds."
+    )
     deadline_s: float = Field(10.0, gt=0, description="Longest wait for an answer, in seconds; then 504.")
 
     @property

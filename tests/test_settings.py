@@ -10,6 +10,7 @@ from app.errors import SettingsError
 from app.settings import SHIPPED, Settings, load_settings
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
+LIMITS = PAGE.with_name("limits.md")
 
 
 def test_table_says_what_the_code_does() -> None:
@@ -21,6 +22,18 @@ def test_table_says_what_the_code_does() -> None:
         shown = "`artifacts/` beside `app/`" if field.default == SHIPPED else default
         expected.append((name, " *" if name in options else "", shown, field.description))
     assert rows == expected
+
+
+def test_page_of_limits_says_what_the_code_does() -> None:
+    """Every setting that bounds what clients can take stands there, with its default and its reason."""
+    rows = re.findall(r"^\| `(\w+)` \| (\S+) \| (\w+) \| .+ \| (.*) \|$", LIMITS.read_text("utf-8"), re.MULTILINE)
+    limits = {name for name in Settings.model_fields if name.startswith("max_") or name.endswith("_s")}
+    assert {name for name, *_ in rows} == limits - {"max_batch_windows"}  # the engine's, no client's
+    for name, default, unit, why in rows:
+        field = Settings.model_fields[name]
+        assert float(default) == field.default
+        assert why == field.description
+        assert unit.endswith("s")
 
 
 def test_every_setting_has_a_default_and_a_sentence() -> None:

@@ -5,8 +5,16 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect
 
-from app.errors import BodyTooLargeError, InvalidRequestError, NotJsonError, UnsupportedMediaTypeError
+from app.admission import Admission
+from app.errors import (
+    BodyTooLargeError,
+    ClientLeftError,
+    InvalidRequestError,
+    NotJsonError,
+    UnsupportedMediaTypeError,
+)
 
 _PLAIN = {
     "extra_forbidden": "There is a field that the schema does not have",
@@ -15,27 +23,34 @@ _PLAIN = {
 Model = TypeVar("Model", bound=BaseModel)
 
 
-async def read_json(request: Request, model: type[Model], max_bytes: int) -> Model:
-    """The body as `model`. Raises the RequestError that says what the client should mend."""
+async def read_json(request: Request, model: type[Model], max_bytes: int, admission: Admission) -> Model:
+    """The body as `model`. Raises the RequestError that says what the client should mend, or OverloadedError."""
     headers = dict(request.scope["headers"])
     media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     if media_type != b"application/json" or b"content-encoding" in headers:
         raise UnsupportedMediaTypeError("The body must be application/json, without a content encoding.")
-    body = await _read(request, headers.get(b"content-length", b"0"), max_bytes)
+    body = await _read(request, headers.get(b"content-length", b"0"), max_bytes, admission)
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
         raise _explain(error, body) from None
 
 
-async def _read(request: Request, declared: bytes, max_bytes: int) -> bytes:
+async def _read(request: Request, declared: bytes, max_bytes: int, admission: Admission) -> bytes:
     if not declared.isdigit() or int(declared) > max_bytes:
         raise BodyTooLargeError(max_bytes)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > max_bytes:
-            raise BodyTooLargeError(max_bytes)
+    body, held = bytearray(), 0
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > max_bytes:
+                raise BodyTooLargeError(max_bytes)
+            admission.hold(len(chunk))
+            held += len(chunk)
+    except ClientDisconnect:
+        raise ClientLeftError from None
+    finally:
+        admission.release(held)
     return bytes(body)
 
 

@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
+from app.admission import Admission
 from app.api import errors, schemas
 from app.api.body import describe_fault, read_json
 from app.api.departure import Departures
@@ -29,12 +30,14 @@ class DirectRoute(APIRoute):
 
 
 def install(app: FastAPI, catalog: Catalog, settings: Settings) -> None:
+    admission = Admission(settings.max_requests, settings.max_incoming_bytes)
+    app.state.admission = admission
     for task in catalog.tasks:
-        _add_task(app.router, task, catalog, settings)
+        _add_task(app.router, task, catalog, settings, admission)
     _add_descriptions(app.router, catalog, settings)
 
 
-def _add_task(router: APIRouter, task: str, catalog: Catalog, settings: Settings) -> None:
+def _add_task(router: APIRouter, task: str, catalog: Catalog, settings: Settings, admission: Admission) -> None:
     manifest = catalog.find(task).manifest
     answer_schema, batch_schema = schemas.for_task(task, [label.name for label in manifest.labels])
     examples = [golden.text for golden in manifest.golden]
@@ -42,22 +45,24 @@ def _add_task(router: APIRouter, task: str, catalog: Catalog, settings: Settings
 
     async def predict(request: Request) -> Response:
         stages = request.scope[errors.STAGES] = Stages()
-        asked = await read_json(request, schemas.PredictRequest, settings.max_body_bytes)
+        asked = await read_json(request, schemas.PredictRequest, settings.max_body_bytes, admission)
         stages.end("read")
         classifier = catalog.find(task, asked.model)
-        answer = await departures.work_for(request, classifier.classify(asked.text, settings.deadline_s, stages))
+        with admission.permit(classifier.batcher.retry_after_s):
+            answer = await departures.work_for(request, classifier.classify(asked.text, settings.deadline_s, stages))
         return respond(schemas.answer_out(classifier.manifest, answer, asked.top_k, new_id()), stages)
 
     async def predict_batch(request: Request) -> Response:
         stages = request.scope[errors.STAGES] = Stages()
-        asked = await read_json(request, schemas.BatchRequest, settings.max_body_bytes)
+        asked = await read_json(request, schemas.BatchRequest, settings.max_body_bytes, admission)
         if len(asked.texts) > settings.max_batch_texts:
             raise BatchTooLargeError(settings.max_batch_texts)
         faults = [_check_item(text) for text in asked.texts]
         stages.end("read")
         classifier = catalog.find(task, asked.model)
         good = [text for text, fault in zip(asked.texts, faults, strict=True) if fault is None]
-        answers = await departures.work_for(request, classifier.classify_many(good, settings.deadline_s, stages))
+        with admission.permit(classifier.batcher.retry_after_s):
+            answers = await departures.work_for(request, classifier.classify_many(good, settings.deadline_s, stages))
         return respond(_batch_out(classifier, faults, answers, asked.top_k), stages)
 
     models = list(catalog.models(task))

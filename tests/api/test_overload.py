@@ -75,6 +75,54 @@ def test_exactly_those_who_do_not_fit_get_503_and_the_rest_their_answer() -> Non
     asyncio.run(scene())
 
 
+def test_requests_beyond_the_permits_get_503_and_probes_need_none() -> None:
+    async def scene() -> None:
+        async with service(max_requests=3) as (client, engine, _):
+            answering = [ask(client) for _ in range(3)]
+            await until(lambda: engine.windows > 0)
+            refused = await ask(client)
+            assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
+            for path in ("/health/live", "/health/ready", "/tasks"):
+                assert (await client.get(path)).status_code == 200
+            engine.gate.set()
+            assert [(await answer).status_code for answer in answering] == [200] * 3
+            assert (await ask(client)).status_code == 200
+
+    asyncio.run(scene())
+
+
+def test_bodies_that_are_being_sent_share_their_room_and_give_it_back() -> None:
+    async def scene() -> None:
+        app = create_app(Settings(bundle=[SHIPPED / "sentiment" / "gru"], max_incoming_bytes=1_000))
+        leave, statuses = asyncio.Event(), list[int]()
+
+        async def send_half(size: int) -> None:
+            messages = iter([{"type": "http.request", "body": b" " * size, "more_body": True}])
+
+            async def receive() -> Any:
+                if message := next(messages, None):
+                    return message
+                await leave.wait()
+                return {"type": "http.disconnect"}
+
+            async def send(message: Any) -> None:
+                if message["type"] == "http.response.start":
+                    statuses.append(message["status"])
+
+            await app(scope("/predict/sentiment"), receive, send)
+
+        halves = [asyncio.create_task(send_half(400)) for _ in range(2)]
+        await until(lambda: app.state.admission.room_bytes == 200)
+        await send_half(400)
+        assert statuses == [503]
+        leave.set()
+        await asyncio.gather(*halves)
+        assert statuses == [503, 499, 499]
+        assert app.state.admission.room_bytes == 1_000
+
+    asyncio.run(scene())
+
+
 def test_answer_that_does_not_come_in_time_is_504() -> None:
     async def scene() -> None:
         async with service(deadline_s=0.05) as (client, _, waiting):

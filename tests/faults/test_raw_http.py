@@ -1,0 +1,89 @@
+"""Requests that two servers could read in two ways are refused with one answer, and the connection closes."""
+
+from typing import Any
+
+import pytest
+
+POST = b"POST /predict/topic HTTP/1.1\r\n"
+HOST = b"host: a\r\n"
+JSON = b"content-type: application/json\r\n"
+BODY = b'{"text": "oil"}'
+HIDDEN = b"GET /health/live HTTP/1.1\r\nhost: a\r\n\r\n"
+
+NO_CHUNKS = b"0\r\n\r\n"
+
+
+def post(headers: bytes, body: bytes = BODY) -> bytes:
+    """A request with another one behind it, that must never be answered."""
+    return POST + HOST + JSON + headers + b"\r\n\r\n" + body + HIDDEN
+
+
+AMBIGUOUS = {
+    "length and chunks": post(b"content-length: 6\r\ntransfer-encoding: chunked", NO_CHUNKS),
+    "chunks and length": post(b"transfer-encoding: chunked\r\ncontent-length: 6", NO_CHUNKS),
+    "two lengths": post(b"content-length: 15\r\ncontent-length: 16"),
+    "negative length": post(b"content-length: -15"),
+    "length with a sign": post(b"content-length: +15"),
+    "length in hexadecimal": post(b"content-length: 0xf"),
+    "length beyond 64 bits": post(b"content-length: 18446744073709551631"),
+    "list of lengths": post(b"content-length: 15, 15"),
+    "unknown coding": post(b"transfer-encoding: chunked, identity", NO_CHUNKS),
+    "hidden coding": post(b"transfer-encoding: \x0bchunked", NO_CHUNKS),
+    "bare line feeds": post(b"content-length: 15").replace(b"\r\n", b"\n"),
+    "space before a colon": post(b"content-length : 15"),
+    "folded header": post(b"x-a: b\r\n c\r\ncontent-length: 15"),
+    "no host": post(b"content-length: 15").replace(HOST, b"", 1),
+    "two hosts": post(b"host: b\r\ncontent-length: 15"),
+    "bad chunk size": post(b"transfer-encoding: chunked", b"xyz\r\n"),
+    "negative chunk size": post(b"transfer-encoding: chunked", b"-1\r\n"),
+    "chunk size beyond 64 bits": post(b"transfer-encoding: chunked", b"1000000000000000f\r\n"),
+    "null in a header": post(b"x-a: b\x00c\r\ncontent-length: 15"),
+    "no method": b" /predict/topic HTTP/1.1\r\n" + HOST + b"\r\n" + HIDDEN,
+    "another protocol": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 40,
+    "version 3": b"GET / HTTP/3.0\r\n" + HOST + b"\r\n" + HIDDEN,
+}
+
+
+@pytest.fixture(scope="module")
+def service(start_once: Any) -> Any:
+    return start_once(max_header_bytes=4_096)
+
+
+@pytest.mark.parametrize("name", AMBIGUOUS)
+def test_ambiguous_request_gets_one_400_and_no_second_answer(service: Any, name: str) -> None:
+    assert service.status(AMBIGUOUS[name]) == b"400"
+
+
+def test_plain_requests_one_after_the_other_are_answered(service: Any) -> None:
+    asked = POST + HOST + JSON + b"content-length: 15\r\n\r\n" + BODY
+    assert (
+        service.status(asked + asked + HIDDEN.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")) == b"200 200 200"
+    )
+    chunked = (
+        POST + HOST + JSON + b"connection: close\r\ntransfer-encoding: chunked\r\n\r\nf\r\n" + BODY + b"\r\n0\r\n\r\n"
+    )
+    assert service.status(chunked) == b"200"
+
+
+def test_http_1_0_needs_no_host(service: Any) -> None:
+    assert service.status(b"GET /health/live HTTP/1.0\r\n\r\n") == b"200"
+
+
+@pytest.mark.parametrize("pieces", [1, 40])
+def test_header_at_the_limit_is_read_and_one_over_it_refused(service: Any, pieces: int) -> None:
+    def asked(size: int) -> bytes:
+        head = b"GET /health/live HTTP/1.1\r\nhost: a\r\nconnection: close\r\n"
+        left = size - len(b"/health/live") - sum(len(b"hosta") + 4 for _ in [0]) - len(b"connectionclose") - 4
+        each = left // pieces
+        sizes = [each] * (pieces - 1) + [left - each * (pieces - 1)]
+        return head + b"".join(b"x-a: " + b"b" * (one - 7) + b"\r\n" for one in sizes) + b"\r\n"
+
+    assert service.status(asked(4_096)) == b"200"
+    assert service.status(asked(4_097)) == b"431"
+
+
+@pytest.mark.parametrize(
+    "line", [b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nx-a: " + b"b" * 9_000]
+)
+def test_header_that_never_ends_is_refused_when_it_is_too_long(service: Any, line: bytes) -> None:
+    assert service.status(line) == b"431"

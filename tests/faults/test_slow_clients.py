@@ -1,0 +1,135 @@
+"""Clients that are silent, or send or read slowly, are cut off in time; nobody else notices them."""
+
+import socket
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+PATIENCE_S = 1.0
+BODY = b'{"text": "wheat and corn"}'
+JSON = {"content-type": "application/json"}
+HEAD = b"POST /predict/topic HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
+
+
+def drip(line: socket.socket, pieces: bytes, seconds: float) -> float:
+    """Sends a byte after the other until the other side has enough; when that was, in seconds from now."""
+    started = time.monotonic()
+    line.settimeout(0.1)
+    for place in range(int(seconds / 0.1)):
+        try:
+            line.send(pieces[place % len(pieces) :][:1])
+            if not line.recv(1_000):
+                return time.monotonic() - started
+        except TimeoutError:
+            pass
+        except OSError:
+            return time.monotonic() - started
+    raise AssertionError(f"still open after {seconds} s")
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (b"", b""),
+        (b"", b"\r\n"),
+        (b"POST /predict/topic HTT", b""),
+        (b"POST /predict/topic HTTP/1.1\r\n", b"x-a: b\r\n"),
+        (HEAD + b"content-length: 26\r\n\r\n", b""),
+        (HEAD + b"content-length: 1000000\r\n\r\n", b" "),
+        (HEAD + b"transfer-encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+    ],
+    ids=["silent", "empty lines", "half a line", "header without end", "no body", "slow body", "body without end"],
+)
+@pytest.mark.parametrize("before", [0, 1], ids=["first request", "second request"])
+def test_request_that_does_not_come_to_its_end_is_cut_off(start: Any, first: bytes, then: bytes, before: int) -> None:
+    service = start(client_timeout_s=PATIENCE_S, keep_alive_s=1)
+    with service.connect() as line:
+        for _ in range(before):
+            line.sendall(HEAD + b"content-length: 26\r\n\r\n" + BODY)
+            assert b" 200 " in line.recv(65_536)
+        line.sendall(first)
+        assert drip(line, then or b"", 5) < PATIENCE_S + 2.5 if then else wait_for_end(line) < PATIENCE_S + 2.5
+
+
+def wait_for_end(line: socket.socket) -> float:
+    started = time.monotonic()
+    line.settimeout(8)
+    while line.recv(65_536):
+        pass
+    return time.monotonic() - started
+
+
+def test_refused_body_without_end_is_cut_off(start: Any) -> None:
+    """Its answer has been given long ago, but it goes on."""
+    service = start(client_timeout_s=PATIENCE_S, max_body_bytes=1_000)
+    with service.connect() as line:
+        line.sendall(HEAD + b"transfer-encoding: chunked\r\n\r\n" + b"800\r\n" + b" " * 2_048 + b"\r\n")
+        assert b" 413 " in line.recv(65_536)
+        assert drip(line, b"1\r\n \r\n", 5) < PATIENCE_S + 2.5
+
+
+def test_answer_that_is_not_read_is_cut_off(start: Any) -> None:
+    service = start(client_timeout_s=PATIENCE_S)
+    with service.connect() as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        started = time.monotonic()
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            ask_for_ever(line)
+        assert time.monotonic() - started < 15
+
+
+def ask_for_ever(line: socket.socket) -> None:
+    while True:
+        line.sendall(b"GET /openapi.json HTTP/1.1\r\nhost: a\r\n\r\n" * 10)
+        time.sleep(0.05)
+
+
+def test_connections_beyond_the_limit_cost_idle_ones_their_place_and_nobody_an_answer(
+    start: Any,
+) -> None:
+    service = start(max_connections=20)
+    idle = [service.connect() for _ in range(60)]
+    try:
+        for _ in range(30):
+            assert httpx.post(f"{service.url}/predict/topic", content=BODY, headers=JSON).status_code == 200
+        open_ones = 0
+        for line in idle:
+            line.settimeout(0.01)
+            try:
+                open_ones += line.recv(1) != b""
+            except TimeoutError:
+                open_ones += 1
+            except OSError:
+                pass
+        assert open_ones <= 20
+    finally:
+        for line in idle:
+            line.close()
+
+
+@pytest.mark.faults
+def test_2000_slow_sockets_harm_nobody_and_are_gone_within_15_s(start: Any) -> None:
+    service = start()
+    kinds = (b"", b"POST /predict/topic HTTP/1.1\r\nhost: a\r\n", HEAD + b"content-length: 1000\r\n\r\n ")
+    lines = []
+    for number in range(2_000):
+        line = service.connect()
+        line.sendall(kinds[number % 3])
+        lines.append(line)
+    opened = time.monotonic()
+    waits = []
+    with httpx.Client(base_url=service.url, timeout=5) as client:
+        while time.monotonic() - opened < 13:
+            started = time.monotonic()
+            assert client.post("/predict/topic", content=BODY, headers=JSON).status_code == 200
+            waits.append(time.monotonic() - started)
+            time.sleep(0.02)
+    for line in lines:
+        line.settimeout(2)
+        while line.recv(1_000):
+            pass
+        line.close()
+    assert time.monotonic() - opened < 15
+    print(f"\n2,000 slow sockets: {len(waits)} answers meanwhile, the slowest in {max(waits) * 1e3:.0f} ms")
