@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
@@ -45,6 +45,18 @@ class Predicted(NamedTuple):
     probabilities: Probabilities
     queue_s: float
     engine_s: float
+
+
+class Observer(Protocol):
+    """Sees what a batcher does, as it does it, in the event loop and in the engine's thread, never in both at once."""
+
+    def set_queue(self, windows: int) -> None: ...
+    def add_run(self, windows: int, seconds: float) -> None: ...
+
+
+class _Nobody:
+    def set_queue(self, windows: int) -> None: ...
+    def add_run(self, windows: int, seconds: float) -> None: ...
 
 
 class _Ticket:
@@ -80,9 +92,10 @@ class Batcher:
         *,
         max_batch_windows: int,
         max_queue_windows: int,
+        observer: Observer = _Nobody(),  # noqa: B008 - it has no state
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._engine = engine
+        self._engine, self._observer = engine, observer
         self._max_batch = max_batch_windows
         self._turn = max(1, max_batch_windows // _TURNS)
         self._max_queue = max_queue_windows
@@ -156,6 +169,7 @@ class Batcher:
                 raise OverloadedError(self.retry_after_s)
             self._queue.append(ticket)
             self._waiting += len(ids)
+            self._observer.set_queue(self._waiting)
         if not self._dispatching:
             self._dispatching = True
             loop.call_soon(self._dispatch)  # after whatever else is ready has been queued too
@@ -197,6 +211,7 @@ class Batcher:
             return
         with self._lock:
             self._forget(ticket)
+            self._observer.set_queue(self._waiting)
 
     def _forget(self, ticket: _Ticket) -> None:
         """What it has not got is not wanted any more, and takes no memory while it is still in the queue."""
@@ -251,6 +266,7 @@ class Batcher:
                 self._take_share(batch, self._large, room, now)  # nobody else wants it
                 self._large = self._large if self._large.left else None
             self._busy = bool(batch.parts)
+            self._observer.set_queue(self._waiting)
         return batch if batch.parts else None
 
     def _take_share(self, batch: _Batch, ticket: _Ticket, most: int, now: float) -> int:
@@ -269,6 +285,7 @@ class Batcher:
         started = self._clock()
         answers = self._engine.predict(ids)
         seconds = self._clock() - started
+        self._observer.add_run(len(ids), seconds)
         if seconds > 0:
             self._windows_per_s += _SMOOTHING * (len(ids) / seconds - self._windows_per_s)
             self._steps_per_s += _SMOOTHING * (steps / seconds - self._steps_per_s)

@@ -14,6 +14,7 @@ from app.batcher import Batcher
 from app.bundle import Manifest
 from app.engines.base import Engine, Probabilities
 from app.errors import RequestError, TextTooLongError, UnknownModelError, UnknownTaskError
+from app.metrics import ModelMetrics
 from app.stages import Stages
 from app.text import PAD, Encoded, Ids, TextEncoder
 
@@ -58,9 +59,17 @@ class Classifier:
     """A bundle with its engine, encoder and queue."""
 
     def __init__(
-        self, manifest: Manifest, encoder: TextEncoder, engine: Engine, batcher: Batcher, *, max_text_chars: int
+        self,
+        manifest: Manifest,
+        encoder: TextEncoder,
+        engine: Engine,
+        batcher: Batcher,
+        metrics: ModelMetrics,
+        *,
+        max_text_chars: int,
     ) -> None:
         self.manifest = manifest
+        self._metrics = metrics
         self.engine = engine
         self.batcher = batcher
         self._encoder = encoder
@@ -144,6 +153,7 @@ class Classifier:
 
     async def _predict(self, ids: Ids, timeout_s: float, stages: Stages) -> Probabilities:
         predicted = await self.batcher.predict(ids, timeout_s)
+        self._metrics.add_wait(predicted.queue_s)
         stages.add("queue", predicted.queue_s)
         stages.add("engine", predicted.engine_s)
         stages.begin()
@@ -167,6 +177,9 @@ class Classifier:
         ranking = sorted(range(len(scores)), key=scores.__getitem__, reverse=True)
         unsure = scores[ranking[0]] < self.manifest.calibration.uncertain_below
         uncertain = encoded.mostly_unknown or unsure
+        self._metrics.add_answer(
+            ranking[0], scores[ranking[0]], uncertain=uncertain, words=encoded.total, known=encoded.known
+        )
         return Answer(scores, ranking, uncertain, encoded.total, encoded.known, len(encoded.windows), warnings)
 
 

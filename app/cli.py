@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app import __version__
+from app import __version__, logs
 from app.errors import SentopicError, StartError, UsageError
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ def _serve(options: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: sys.exit(0))  # nothing is in flight yet
     names = ("host", "port", "workers", "artifacts", "bundle", "engine")
     settings = load_settings(**{name: getattr(options, name) for name in names})
+    logs.configure(settings.log_format, requests=settings.log_requests)
     listener = _listen(settings.host, settings.port)
 
     from app import main as service
@@ -116,12 +117,12 @@ def _serve(options: argparse.Namespace) -> int:
     most = _allow_connections(settings.max_connections)
     connections = ConnectionLimits(settings.client_timeout_s, settings.keep_alive_s, settings.max_header_bytes, most)
 
-    def build(trained: list[service.Trained] | None = None) -> tuple[Any, AbstractAsyncContextManager[Any]]:
-        app = service.create_app(settings, trained)
+    def build(shared: service.Shared | None = None, place: int = 0) -> tuple[Any, AbstractAsyncContextManager[Any]]:
+        app = service.create_app(settings, shared, place)
         return app, app.router.lifespan_context(app)
 
-    def work(trained: list[service.Trained], lifeline: Lifeline) -> None:
-        server = Server(Service(lambda: build(trained)), connections, lifeline)
+    def work(shared: service.Shared, lifeline: Lifeline) -> None:
+        server = Server(Service(lambda: build(shared, lifeline.place)), connections, lifeline)
         server.heed_signals()
         server.run(sockets=[listener])
 
@@ -129,11 +130,13 @@ def _serve(options: argparse.Namespace) -> int:
         print(_first_line(settings, manifests, listener), flush=True)
 
     if settings.workers > 1:
-        read = partial(service.share_bundles, settings)
+        read = partial(service.read_shared, settings)
         stop_s = settings.deadline_s + settings.keep_alive_s + 1
         supervisor = Supervisor(settings.workers, read, work, stop_s=stop_s)
         # Nobody may be put through to a service that has no one left to answer.
-        return supervisor.run(lambda trained: tell(one.bundle.manifest for one in trained), on_stop=listener.close)
+        return supervisor.run(
+            lambda shared: tell(one.bundle.manifest for one in shared.trained), on_stop=listener.close
+        )
     served = Service(build)
     server = Server(served, connections)
     server.heed_signals()

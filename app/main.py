@@ -4,19 +4,22 @@ import contextlib
 import ctypes
 import gc
 import sys
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from fastapi import FastAPI
 
 from app import __version__
 from app.api import docs, errors, routes
+from app.api.edge import Edge
 from app.batcher import Batcher
-from app.bundle import Bundle, find_bundles, read_bundle
+from app.bundle import Bundle, Manifest, find_bundles, read_bundle
 from app.classifier import Catalog, Classifier
+from app.engines.base import Engine
 from app.engines.open import choose, open_engine
 from app.errors import BundleError
+from app.metrics import Metrics, ModelMetrics
 from app.settings import Settings, load_settings
 from app.text import TextEncoder
 
@@ -58,23 +61,40 @@ def read_bundles(settings: Settings) -> Iterator[Trained]:
         yield Trained(bundle, encoders[key])
 
 
-def share_bundles(settings: Settings) -> list[Trained]:
-    """As `read_bundles`, for several processes that will be forked from this one: all that they need of the files."""
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What several processes have in common."""
+
+    trained: list[Trained]
+    metrics: Metrics
+
+
+def read_shared(settings: Settings) -> Shared:
+    """All that processes need of the bundles' files, for them to be forked from this one. Raises BundleError."""
     trained = list(read_bundles(settings))
     if choose(settings.engine) == "onnx":
         trained = [replace(one, bundle=replace(one.bundle, model_bytes=b"")) for one in trained]  # it has been parsed
+    metrics = _measure([one.bundle.manifest for one in trained], settings)
     _settle_memory()
-    return trained
+    return Shared(trained, metrics)
 
 
-def create_app(settings: Settings | None = None, trained: Iterable[Trained] | None = None) -> FastAPI:
+def _measure(manifests: list[Manifest], settings: Settings) -> Metrics:
+    return Metrics(manifests, choose(settings.engine), __version__, settings.workers)
+
+
+def create_app(settings: Settings | None = None, shared: Shared | None = None, place: int = 0) -> FastAPI:
     """An application whose bundles are verified, warmed up and have reproduced their golden texts.
 
-    Raises SentopicError, in one line, if any of that fails: there is no application that is half ready.
+    Raises SentopicError, in one line, if any of that fails: there is no application that is half ready. `place`: the
+    number of this process among those that share.
     """
     settings = settings or load_settings()
-    catalog = _open_catalog(settings, read_bundles(settings) if trained is None else trained)
-    _settle_memory(inherited=trained is not None)
+    opened = [_open(one, settings) for one in (shared.trained if shared else read_bundles(settings))]
+    metrics = shared.metrics if shared else _measure([one.manifest for one in opened], settings)
+    metrics.take_row(place)
+    catalog = Catalog([_employ(one, settings, metrics) for one in opened])
+    _settle_memory(inherited=shared is not None)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -86,22 +106,33 @@ def create_app(settings: Settings | None = None, trained: Iterable[Trained] | No
         title="Sentopic", version=__version__, description=_ABOUT, docs_url=None, redoc_url=None, lifespan=lifespan
     )
     errors.install(app)
-    routes.install(app, catalog, settings)
+    routes.install(app, catalog, settings, metrics)
     docs.install(app)
+    app.add_middleware(Edge, metrics=metrics)
     app.state.catalog = catalog
     return app
 
 
-def _open_catalog(settings: Settings, trained: Iterable[Trained]) -> Catalog:
-    classifiers = list[Classifier]()
-    for one in trained:
-        engine = open_engine(one.bundle, settings.engine, one.encoder, settings.engine_options)
-        batcher = Batcher(
-            engine, max_batch_windows=settings.max_batch_windows, max_queue_windows=settings.max_queue_windows
-        )
-        manifest = one.bundle.manifest
-        classifiers.append(Classifier(manifest, one.encoder, engine, batcher, max_text_chars=settings.max_text_chars))
-    return Catalog(classifiers)
+class _Opened(NamedTuple):
+    manifest: Manifest
+    encoder: TextEncoder
+    engine: Engine
+
+
+def _open(trained: Trained, settings: Settings) -> _Opened:
+    engine = open_engine(trained.bundle, settings.engine, trained.encoder, settings.engine_options)
+    return _Opened(trained.bundle.manifest, trained.encoder, engine)
+
+
+def _employ(opened: _Opened, settings: Settings, metrics: Metrics) -> Classifier:
+    own = ModelMetrics(metrics, opened.manifest)
+    batcher = Batcher(
+        opened.engine,
+        max_batch_windows=settings.max_batch_windows,
+        max_queue_windows=settings.max_queue_windows,
+        observer=own,
+    )
+    return Classifier(*opened, batcher, own, max_text_chars=settings.max_text_chars)
 
 
 def _settle_memory(*, inherited: bool = False) -> None:

@@ -1,9 +1,9 @@
 """One process that serves: uvicorn and the application that answers now; how both give way and lose no request."""
 
 import asyncio
+import logging
 import math
 import signal
-import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Final
@@ -21,6 +21,7 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 Build = Callable[[], tuple[App, AbstractAsyncContextManager[Any]]]
 """Gives an ASGI application and what must run around it; raises SentopicError if there is nothing to serve."""
 
+_log = logging.getLogger("sentopic")
 _TICKS_A_SECOND: Final = 10
 _CLOSE: Final = (b"connection", b"close")
 
@@ -95,7 +96,7 @@ class Server(uvicorn.Server):
             service,
             lifespan="off",
             http=bounded(connections),
-            log_level="error",
+            log_config=None,
             access_log=False,
             server_header=False,
             proxy_headers=False,
@@ -144,9 +145,9 @@ class Server(uvicorn.Server):
         try:
             await self._service.reload()
         except SentopicError as error:
-            _say(f"nothing was reloaded: {error}")
+            _log.warning("nothing was reloaded: %s", error)
         else:
-            _say("reloaded")
+            _log.info("reloaded")
         finally:
             self._reloading = None
 
@@ -164,8 +165,3 @@ class Server(uvicorn.Server):
             sweep(self.server_state.connections)
         await super().shutdown(sockets)
         await self._service.stop()
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"sentopic: {line}\n")
-    sys.stderr.flush()

@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from app.engines.base import EngineOptions, Precision
 from app.engines.open import EngineName
 from app.errors import SettingsError
+from app.logs import LogFormat
 
 SHIPPED = Path(__file__).resolve().parent.parent / "artifacts"
 
@@ -64,6 +65,15 @@ class Settings(BaseSettings):
     )
     keep_alive_s: float = Field(
         5.0, gt=0, description="Longest time that a connection may be idle between two requests, in seconds."
+    )
+    log_format: LogFormat = Field(
+        "text", description="`text`, for people, or `json`, an object a line, for programs; both on stderr."
+    )
+    log_requests: bool = Field(
+        False, description="A line for each request: its id, path, status and milliseconds. Metrics cost less."
+    )
+    log_texts: bool = Field(
+        False, description="Texts, with what was answered. They may be private, so that nobody logs them by accident."
     )
     deadline_s: float = Field(10.0, gt=0, description="Longest wait for an answer, in seconds; then 504.")
 

@@ -9,6 +9,7 @@ beside the first, which leaves when all of the second are ready; if anything fai
 """
 
 import contextlib
+import logging
 import math
 import os
 import select
@@ -37,15 +38,16 @@ BACKOFF_S: Final = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
 _READY, _BEAT, _WHY = b"r", b".", b"!"
 _WHY_BYTES: Final = 2_000
 _HEEDED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+_log = logging.getLogger("sentopic")
 Shared = TypeVar("Shared")
 
 
 class Lifeline:
-    """A worker's line to its parent."""
+    """A worker's line to its parent; `place`: its number among those of its generation, from 0."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, place: int) -> None:
         os.set_blocking(descriptor, False)
-        self._descriptor = descriptor
+        self._descriptor, self.place = descriptor, place
 
     def tell_ready(self) -> None:
         self._say(_READY)
@@ -73,6 +75,7 @@ class _Worker:
     pid: int
     line: int
     generation: int
+    place: int
     heard: float
     ready: bool = False
     why: str = ""
@@ -174,12 +177,12 @@ class Supervisor(Generic[Shared]):
 
     def _reload(self) -> None:
         if self._newest != self._serving:
-            _say("a reload is under way already")
+            _log.warning("a reload is under way already")
             return
         try:
             shared = self._read()
         except SentopicError as error:
-            _say(f"nothing was reloaded: {error}")
+            _log.warning("nothing was reloaded: %s", error)
             return
         self._shared[self._serving + 1] = shared
 
@@ -191,7 +194,8 @@ class Supervisor(Generic[Shared]):
         now = time.monotonic()
         for worker in self._workers:
             if now >= worker.silent_at:
-                _say(f"worker {worker.pid} does not {'end' if worker.dismissed else 'answer'} and is killed")
+                what = "end" if worker.dismissed else "answer"
+                _log.warning("worker %s does not %s and is killed", worker.pid, what)
                 os.kill(worker.pid, signal.SIGKILL)
                 worker.heard = now
                 worker.kill_at += HUNG_AFTER_S
@@ -218,7 +222,7 @@ class Supervisor(Generic[Shared]):
                 self._dismiss(worker)
             del self._shared[self._serving]
             self._serving = self._newest
-            _say(f"reloaded: {self._count} new workers answer")
+            _log.info("reloaded: %s new workers answer", self._count)
 
     def _dismiss(self, worker: _Worker) -> None:
         if not worker.dismissed:
@@ -233,23 +237,25 @@ class Supervisor(Generic[Shared]):
             return
         how = f"it ended with {signal.Signals(-status).name if status < 0 else status}"
         if worker.generation != self._serving:
-            _say(f"nothing was reloaded: {worker.why or f'a new worker was not ready when {how}'}")
+            _log.warning("nothing was reloaded: %s", worker.why or f"a new worker was not ready when {how}")
             del self._shared[worker.generation]
             for other in self._of(worker.generation):
                 self._dismiss(other)
         elif not self._started:
-            _say(worker.why or f"a worker was not ready when {how}")
+            _log.error(worker.why or f"a worker was not ready when {how}")
             self._failed = True
             self._stop()
         else:
             self._failures = 0 if worker.ready else self._failures + 1
             wait = BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)]
             self._not_before = time.monotonic() + wait
-            _say(f"worker {worker.pid}: {worker.why or how}; another one starts" + f" in {wait:g} s" * (wait > 0))
+            when = f" in {wait:g} s" * (wait > 0)
+            _log.warning("worker %s: %s; another one starts%s", worker.pid, worker.why or how, when)
 
     def _fork(self, generation: int) -> None:
         line, end = os.pipe()
         os.set_blocking(line, False)
+        place = min(set(range(self._count)) - {worker.place for worker in self._of(generation)})
         sys.stdout.flush()
         sys.stderr.flush()
         # Held back, or a signal to a child that still has its parent's handlers would reach the parent.
@@ -258,9 +264,9 @@ class Supervisor(Generic[Shared]):
         if pid:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEEDED)
             os.close(end)
-            self._workers.append(_Worker(pid, line, generation, heard=time.monotonic()))
+            self._workers.append(_Worker(pid, line, generation, place, heard=time.monotonic()))
             return
-        status, lifeline = 1, Lifeline(end)
+        status, lifeline = 1, Lifeline(end, place)
         try:
             _forget_parent([line, *(worker.line for worker in self._workers)])
             self._work(self._shared[generation], lifeline)
@@ -274,11 +280,6 @@ class Supervisor(Generic[Shared]):
                 sys.stdout.flush()
                 sys.stderr.flush()
             os._exit(status)
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"sentopic: {line}\n")
-    sys.stderr.flush()
 
 
 def _forget_parent(descriptors: list[int]) -> None:

@@ -21,6 +21,7 @@ from app.classifier import Classifier
 from app.engines.base import EngineOptions
 from app.engines.open import choose as choose_engine
 from app.engines.open import open_engine
+from app.metrics import ModelMetrics
 from app.settings import Settings
 from app.stages import Stages
 from app.synthetic import make_texts
@@ -91,7 +92,8 @@ def _build(bundle: Bundle, options: EngineOptions, settings: Settings) -> Classi
     encoder = bundle.encoder()
     engine = open_engine(bundle, settings.engine, encoder, options)
     batcher = Batcher(engine, max_batch_windows=options.batch, max_queue_windows=settings.max_queue_windows)
-    return Classifier(bundle.manifest, encoder, engine, batcher, max_text_chars=settings.max_text_chars)
+    metrics = ModelMetrics.alone(bundle.manifest)
+    return Classifier(bundle.manifest, encoder, engine, batcher, metrics, max_text_chars=settings.max_text_chars)
 
 
 async def _ask(classifier: Classifier, bundle: Bundle, seconds: float) -> float:

@@ -8,6 +8,7 @@ from fastapi.responses import Response
 
 from app.api import routes, schemas
 from app.api.body import read_json
+from app.api.edge import ID
 from app.classifier import Answer
 from app.main import create_app as create_service
 from app.settings import load_settings
@@ -22,7 +23,7 @@ def create_app() -> FastAPI:
     async def answer_without_a_model(request: Request) -> Response:
         asked = await read_json(request, schemas.PredictRequest, settings.max_body_bytes, app.state.admission)
         answer = Answer(scores, [0, 1], False, 0, 0, 0, [])
-        return routes.respond(schemas.answer_out(manifest, answer, asked.top_k, routes.new_id()), Stages())
+        return routes.respond(schemas.answer_out(manifest, answer, asked.top_k, request.scope[ID]), Stages())
 
     app.router.add_api_route(
         "/empty", answer_without_a_model, methods=["POST"], route_class_override=routes.DirectRoute

@@ -11,6 +11,7 @@ from app.bundle import Calibration, Golden, Label, Manifest, Seal, TextSpec
 from app.classifier import Answer, AnswerWarning, Catalog, Classifier
 from app.engines.base import Precision, Probabilities
 from app.errors import DeadlineError, RequestError, TextTooLongError, UnknownModelError, UnknownTaskError
+from app.metrics import ModelMetrics
 from app.stages import Stages
 from app.text import Ids, TextEncoder
 
@@ -59,7 +60,7 @@ def classifier(engine: CountingEngine | None = None, about: Manifest | None = No
     about = about or manifest()
     encoder = TextEncoder(WORDS, about.text.num_words, about.text.maxlen, about.text.windows)
     batcher = Batcher(engine, max_batch_windows=8, max_queue_windows=100)
-    return Classifier(about, encoder, engine, batcher, max_text_chars=200)
+    return Classifier(about, encoder, engine, batcher, ModelMetrics.alone(about), max_text_chars=200)
 
 
 def classify(*texts: str) -> list[Answer | RequestError]:

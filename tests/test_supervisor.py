@@ -19,10 +19,11 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="re
 PLAY = """
 import os, signal, sys, time
 from pathlib import Path
-from app import supervisor
+from app import logs, supervisor
 from app.errors import StartError
 from app.supervisor import Supervisor
 
+logs.configure("text")
 supervisor.HUNG_AFTER_S, supervisor.BACKOFF_S = 0.6, (0.0, 0.3)
 here, workers, stop_s, ends = Path({here!r}), 2, 5.0, []
 

@@ -89,9 +89,10 @@ def install(app: FastAPI) -> None:
         title = _TITLES.get(error.status_code, "HTTP error")
         return respond(_problem(error.status_code, code, f"{title}."), dict(error.headers or {}))
 
-    @app.exception_handler(Exception)
-    async def _on_defect(_: Request, __: Exception) -> Response:
-        return respond(describe(errors.SentopicError()))
+
+def defect() -> Response:
+    """What is answered when there is a mistake of ours."""
+    return respond(describe(errors.SentopicError()))
 
 
 def respond(problem: Problem, headers: dict[str, str] | None = None) -> Response:

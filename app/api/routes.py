@@ -1,11 +1,11 @@
 """The routes: each task under its own name, then what describes the service."""
 
-import secrets
+import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
@@ -14,11 +14,14 @@ from app.admission import Admission
 from app.api import errors, schemas
 from app.api.body import describe_fault, read_json
 from app.api.departure import Departures
+from app.api.edge import ASKED, ID
 from app.classifier import Answer, Catalog, Classifier
 from app.errors import BatchTooLargeError, InvalidRequestError, RequestError
+from app.metrics import Metrics
 from app.settings import Settings
 from app.stages import Stages
 
+_log = logging.getLogger("sentopic.texts")
 _PREDICT_ERRORS = (400, 404, 413, 415, 422, 503, 504)
 
 
@@ -29,12 +32,17 @@ class DirectRoute(APIRoute):
         return self.endpoint
 
 
-def install(app: FastAPI, catalog: Catalog, settings: Settings) -> None:
+def install(app: FastAPI, catalog: Catalog, settings: Settings, metrics: Metrics) -> None:
     admission = Admission(settings.max_requests, settings.max_incoming_bytes)
     app.state.admission = admission
     for task in catalog.tasks:
         _add_task(app.router, task, catalog, settings, admission)
     _add_descriptions(app.router, catalog, settings)
+
+    @app.get("/metrics", tags=["health"], summary="For Prometheus", response_class=PlainTextResponse)
+    async def tell_metrics() -> Response:
+        content, media_type = metrics.write()
+        return Response(content, media_type=media_type)
 
 
 def _add_task(router: APIRouter, task: str, catalog: Catalog, settings: Settings, admission: Admission) -> None:
@@ -44,15 +52,20 @@ def _add_task(router: APIRouter, task: str, catalog: Catalog, settings: Settings
     departures = Departures()
 
     async def predict(request: Request) -> Response:
+        request.scope[ASKED] = task, "single"
         stages = request.scope[errors.STAGES] = Stages()
         asked = await read_json(request, schemas.PredictRequest, settings.max_body_bytes, admission)
         stages.end("read")
         classifier = catalog.find(task, asked.model)
         with admission.permit(classifier.batcher.retry_after_s):
             answer = await departures.work_for(request, classifier.classify(asked.text, settings.deadline_s, stages))
-        return respond(schemas.answer_out(classifier.manifest, answer, asked.top_k, new_id()), stages)
+        content = schemas.answer_out(classifier.manifest, answer, asked.top_k, request.scope[ID])
+        if settings.log_texts:
+            _log_texts([asked.text], [content])
+        return respond(content, stages)
 
     async def predict_batch(request: Request) -> Response:
+        request.scope[ASKED] = task, "batch"
         stages = request.scope[errors.STAGES] = Stages()
         asked = await read_json(request, schemas.BatchRequest, settings.max_body_bytes, admission)
         if len(asked.texts) > settings.max_batch_texts:
@@ -63,7 +76,10 @@ def _add_task(router: APIRouter, task: str, catalog: Catalog, settings: Settings
         good = [text for text, fault in zip(asked.texts, faults, strict=True) if fault is None]
         with admission.permit(classifier.batcher.retry_after_s):
             answers = await departures.work_for(request, classifier.classify_many(good, settings.deadline_s, stages))
-        return respond(_batch_out(classifier, faults, answers, asked.top_k), stages)
+        content = _batch_out(classifier, faults, answers, asked.top_k, request.scope[ID])
+        if settings.log_texts:
+            _log_texts(asked.texts, content["results"])
+        return respond(content, stages)
 
     models = list(catalog.models(task))
     common: dict[str, Any] = {
@@ -98,9 +114,10 @@ def _batch_out(
     faults: Sequence[InvalidRequestError | None],
     answers: Sequence[Answer | RequestError],
     top_k: int,
+    request_id: str,
 ) -> dict[str, Any]:
     """One result a text, in order: an answer, or what is wrong with that text alone."""
-    request_id, manifest, found = new_id(), classifier.manifest, iter(answers)
+    manifest, found = classifier.manifest, iter(answers)
     results = list[dict[str, Any]]()
     for place, fault in enumerate(faults):
         answer = fault or next(found)
@@ -109,6 +126,13 @@ def _batch_out(
         else:
             results.append(schemas.answer_out(manifest, answer, top_k, f"{request_id}-{place}"))
     return {"task": manifest.task, "model": manifest.model, "results": results, "id": request_id}
+
+
+def _log_texts(texts: Sequence[Any], contents: Sequence[dict[str, Any]]) -> None:
+    for text, content in zip(texts, contents, strict=True):
+        if "label" in content:
+            told = {name: content[name] for name in ("task", "model", "label", "confidence")}
+            _log.info("%s: %s", content["id"], ascii(text), extra={"request": content["id"], "text": text, **told})
 
 
 def _check_item(text: Any) -> InvalidRequestError | None:
@@ -192,9 +216,4 @@ def _documented_body(model: type[BaseModel], models: list[str], examples: dict[s
 def respond(content: dict[str, Any], stages: Stages) -> Response:
     body = to_json(content)
     stages.end("answer")
-    headers = {"Cache-Control": "no-store", "Server-Timing": stages.server_timing()}
-    return Response(body, media_type="application/json", headers=headers)
-
-
-def new_id() -> str:
-    return secrets.token_hex(8)
+    return Response(body, media_type="application/json", headers={"Server-Timing": stages.server_timing()})

@@ -8,6 +8,7 @@ import pytest
 
 from app.batcher import Batcher
 from app.classifier import Answer, Classifier
+from app.metrics import ModelMetrics
 from app.stages import Stages
 from app.text import TextEncoder
 from training.answers import KNOWN, answer
@@ -31,9 +32,8 @@ def test_answers_are_those_of_the_service(mood: Any) -> None:
     encoder = TextEncoder(mood.words, 6, 4, "cover")
 
     async def serve() -> list[Any]:
-        service = Classifier(
-            manifest, encoder, engine, Batcher(engine, max_batch_windows=8, max_queue_windows=100), max_text_chars=200
-        )
+        batcher = Batcher(engine, max_batch_windows=8, max_queue_windows=100)
+        service = Classifier(manifest, encoder, engine, batcher, ModelMetrics.alone(manifest), max_text_chars=200)
         async with service.batcher:
             return list(await service.classify_many(TEXTS, 5, Stages()))
 

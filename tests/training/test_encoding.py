@@ -13,6 +13,7 @@ from app.bundle import Bundle, read_bundle
 from app.classifier import Answer, Classifier
 from app.engines.base import Engine
 from app.engines.open import open_engine
+from app.metrics import ModelMetrics
 from app.settings import SHIPPED
 from app.stages import Stages
 from training.datasets import Examples
@@ -31,7 +32,14 @@ def opened(request: pytest.FixtureRequest) -> Opened:
 def serve(bundle: Bundle, engine: Engine, texts: list[str]) -> list[Answer]:
     async def scene() -> list[Answer]:
         batcher = Batcher(engine, max_batch_windows=8, max_queue_windows=1_000)
-        one = Classifier(bundle.manifest, bundle.encoder(), engine, batcher, max_text_chars=10**6)
+        one = Classifier(
+            bundle.manifest,
+            bundle.encoder(),
+            engine,
+            batcher,
+            ModelMetrics.alone(bundle.manifest),
+            max_text_chars=10**6,
+        )
         async with batcher:
             return [found for found in await one.classify_many(texts, 60, Stages()) if isinstance(found, Answer)]
 

@@ -1,0 +1,79 @@
+"""The outermost layer: what every answer has, whatever became of the request, and what is noted of it."""
+
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+from app.api import errors
+from app.metrics import NO_TASK, Metrics
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+ID: Final = "sentopic.id"
+"""Where in a request's scope its id stands."""
+
+ASKED: Final = "sentopic.asked"
+"""Where in a request's scope its task and route stand, once they are known."""
+
+_UNLESS_SET: Final = {
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+    b"cache-control": b"no-store",
+}
+_NO_SNIFFING: Final = (b"x-content-type-options", b"nosniff")
+_USUAL: Final = [*_UNLESS_SET.items(), _NO_SNIFFING]
+_log = logging.getLogger("sentopic")
+_requests = logging.getLogger("sentopic.requests")
+
+
+class Edge:
+    """ASGI middleware. It answers a defect, too, with a problem, so that nothing further out has to."""
+
+    def __init__(self, app: App, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        request_id = scope[ID] = secrets.token_hex(8)
+        status = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = _complete(message["headers"], request_id)
+            await send(message)
+
+        self._metrics.begin_request()
+        try:
+            await self._app(scope, receive, sending)
+        except Exception as error:
+            _log.error("a request failed", exc_info=error, extra={"request": request_id})
+            if status:
+                raise
+            await errors.defect()(scope, receive, sending)
+        finally:
+            seconds = time.perf_counter() - started
+            task, route = scope.get(ASKED, (NO_TASK, "other"))
+            self._metrics.end_request(task, route, status, seconds)
+            if _requests.isEnabledFor(logging.INFO):
+                path = scope.get("raw_path", b"").decode("ascii", "backslashreplace")  # whose line breaks are escaped
+                told = {"request": request_id, "method": scope["method"], "path": path, "status": status}
+                told |= {"task": task, "ms": round(seconds * 1e3, 3)}
+                _requests.info("%(method)s %(path)s %(status)s %(ms)s ms %(request)s", told, extra=told)
+
+
+def _complete(headers: list[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
+    """With no more than what browsers need: each header costs a request more than its way through all of this."""
+    named = (b"x-request-id", request_id.encode())
+    present = {name for name, _ in headers if name in _UNLESS_SET}
+    if not present:
+        return [*headers, *_USUAL, named]
+    return [*headers, *((name, value) for name, value in _USUAL if name not in present), named]

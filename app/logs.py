@@ -1,0 +1,26 @@
+"""How the log is written: a line an event on stderr, for people or for programs. Texts are in it only if asked for."""
+
+import logging
+import sys
+from typing import Literal
+
+LogFormat = Literal["text", "json"]
+
+
+def configure(form: LogFormat, *, requests: bool = False) -> None:
+    """Sets up the log of this process. `requests`: a line for each."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_json_formatter() if form == "json" else logging.Formatter("sentopic: %(message)s"))
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("sentopic").setLevel(logging.INFO)
+    logging.getLogger("sentopic.requests").setLevel(logging.INFO if requests else logging.WARNING)
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # it warns of every request that it does not understand
+
+
+def _json_formatter() -> logging.Formatter:
+    from pythonjsonlogger.json import JsonFormatter
+
+    names = {"levelname": "level", "name": "logger"}
+    return JsonFormatter("%(levelname)s %(name)s %(message)s", rename_fields=names, timestamp="time")

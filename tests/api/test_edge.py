@@ -1,0 +1,81 @@
+"""What every answer has, and what is noted of every request."""
+
+import asyncio
+import logging
+import re
+from typing import Any
+
+import httpx
+import pytest
+
+from app.api.edge import Edge
+from app.main import create_app
+from app.settings import SHIPPED, Settings
+
+JSON = {"content-type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/predict/topic", 200),
+        ("POST", "/predict/nothing", 404),
+        ("GET", "/predict/topic", 405),
+        ("GET", "/nothing", 404),
+        ("GET", "/tasks", 200),
+        ("GET", "/docs", 200),
+        ("GET", "/openapi.json", 200),
+        ("GET", "/metrics", 200),
+        ("GET", "/swagger/swagger-ui.css", 200),
+    ],
+)
+def test_every_answer_has_the_headers_that_keep_browsers_safe(
+    client: httpx.Client, method: str, path: str, status: int
+) -> None:
+    content = b'{"text": "oil"}' if method == "POST" else None
+    response = client.request(method, path, content=content, headers=JSON if content else None)
+    assert response.status_code == status
+    headers = response.headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert headers["cache-control"] == "no-store"
+    assert re.fullmatch("[0-9a-f]{16}", headers["x-request-id"])
+    assert "access-control-allow-origin" not in headers
+    assert "server" not in headers
+    assert len(headers.get_list("content-security-policy")) == 1
+
+
+def test_answer_names_the_request(client: httpx.Client) -> None:
+    response = client.post("/predict/topic", json={"text": "oil"})
+    assert response.json()["id"] == response.headers["x-request-id"]
+
+
+def test_metrics_tell_what_was_asked(client: httpx.Client) -> None:
+    def count() -> float:
+        name = 'sentopic_request_seconds_count{route="batch",status="422",task="topic"}'
+        found = re.search(rf"^{re.escape(name)} (\S+)$", client.get("/metrics").text, re.MULTILINE)
+        return float(found.group(1)) if found else 0.0
+
+    before = count()
+    client.post("/predict/topic/batch", json={"texts": 5})
+    assert count() == before + 1
+
+
+def test_defect_is_a_problem_with_an_id_and_stands_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    app = create_app(Settings(bundle=[SHIPPED / "topic" / "gru"]))
+    sent: list[Any] = []
+
+    async def broken(*_: object) -> None:
+        raise KeyError("a text")
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    metrics: Any = next(layer.kwargs["metrics"] for layer in app.user_middleware if layer.cls is Edge)
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(Edge(broken, metrics)({"type": "http", "method": "GET", "path": "/"}, None, send))  # type: ignore[arg-type]
+    headers = dict(sent[0]["headers"])
+    assert sent[0]["status"] == 500
+    assert headers[b"content-type"] == b"application/problem+json"
+    assert b"a text" not in sent[1]["body"]
+    assert caplog.records[0].request == headers[b"x-request-id"].decode()  # type: ignore[attr-defined]

@@ -1,0 +1,109 @@
+"""What is counted is told, of all processes together, in Prometheus' own format."""
+
+import os
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.bundle import Manifest, read_bundle
+from app.metrics import NO_TASK, Metrics, ModelMetrics
+from app.settings import SHIPPED
+
+
+@pytest.fixture(scope="module")
+def manifests() -> list[Manifest]:
+    return [read_bundle(SHIPPED / "sentiment" / model).manifest for model in ("gru", "lstm")]
+
+
+def told(metrics: Metrics) -> dict[tuple[Any, ...], float]:
+    """Every sample: (name, its labels' values in the order of their names) -> value."""
+    families = text_string_to_metric_families(metrics.write()[0].decode())
+    samples: Iterable[Any] = (sample for family in families for sample in family.samples)
+    return {(one.name, *(value for _, value in sorted(one.labels.items()))): one.value for one in samples}
+
+
+def test_page_lists_every_metric_with_its_labels_and_meaning(manifests: list[Manifest]) -> None:
+    metrics = Metrics(manifests, "onnx", "1.2.3")
+    page = (SHIPPED.parent / "docs" / "observability.md").read_text(encoding="utf-8")
+    found = re.findall(r"^\| `(sentopic_\w+)`(?: \(histogram\))? \|(.*)\| (.*) \|$", page, re.MULTILINE)
+    rows = {name: (labels.strip(), told) for name, labels, told in found}
+    for family in metrics._families:
+        labels, told = rows.pop(family.name + "_total" * (family.kind == "counter"))
+        assert labels == ", ".join(f"`{label}`" for label in family.labels)
+        assert told.startswith(family.help)
+    assert not rows
+
+
+def test_answers_are_told_by_label_and_by_what_they_look_like(manifests: list[Manifest]) -> None:
+    metrics = Metrics(manifests, "onnx", "1.2.3")
+    gru, lstm = (ModelMetrics(metrics, manifest) for manifest in manifests)
+    for confidence, words, known in ((0.95, 80, 80), (0.55, 10, 4), (0.6, 0, 0)):
+        gru.add_answer(1, confidence, uncertain=confidence < 0.7, words=words, known=known)
+    lstm.add_answer(0, 0.99, uncertain=False, words=3, known=3)
+    found = told(metrics)
+    label = manifests[0].labels[1].name
+    assert found["sentopic_answers_total", label, "gru", "sentiment"] == 3
+    assert found["sentopic_uncertain_answers_total", "gru", "sentiment"] == 2
+    assert found["sentopic_confidence_bucket", "0.6", "gru", "sentiment"] == 2
+    assert found["sentopic_confidence_bucket", "1.0", "gru", "sentiment"] == 3
+    assert found["sentopic_confidence_sum", "gru", "sentiment"] == pytest.approx(2.1)
+    assert found["sentopic_unknown_words_share_count", "gru", "sentiment"] == 2
+    assert found["sentopic_text_words_bucket", "10.0", "gru", "sentiment"] == 2
+    assert found["sentopic_text_words_count", "lstm", "sentiment"] == 1
+
+
+def test_requests_are_told_by_task_route_and_status(manifests: list[Manifest]) -> None:
+    metrics = Metrics(manifests, "onnx", "1.2.3")
+    for status in (200, 200, 503):
+        metrics.begin_request()
+        metrics.end_request("sentiment", "single", status, 0.003)
+    metrics.begin_request()
+    metrics.begin_request()
+    metrics.end_request("sentiment", "single", 418, 20)
+    found = told(metrics)
+    assert found["sentopic_request_seconds_count", "single", "200", "sentiment"] == 2
+    assert found["sentopic_request_seconds_bucket", "0.0025", "single", "200", "sentiment"] == 0
+    assert found["sentopic_request_seconds_bucket", "0.005", "single", "200", "sentiment"] == 2
+    assert found["sentopic_request_seconds_count", "single", "503", "sentiment"] == 1
+    assert found["sentopic_request_seconds_bucket", "10.0", "other", "500", NO_TASK] == 0
+    assert found["sentopic_request_seconds_bucket", "+Inf", "other", "500", NO_TASK] == 1
+    assert found["sentopic_requests_in_progress",] == 1
+
+
+def test_version_engine_and_bundles_are_told(manifests: list[Manifest]) -> None:
+    text = Metrics(manifests, "onnx", "1.2.3").write()[0].decode()
+    assert 'sentopic_info{engine="onnx",version="1.2.3"} 1.0' in text
+    assert f'model="gru",recipe="{manifests[0].recipe["name"]}",sha256="{manifests[0].sha256}"' in text
+
+
+def test_whoever_is_asked_tells_the_sum_of_all_processes(manifests: list[Manifest]) -> None:
+    metrics = Metrics(manifests, "onnx", "1.2.3", rows=3)
+    for place in (1, 2):
+        pid = os.fork()
+        if not pid:
+            metrics.take_row(place)
+            ModelMetrics(metrics, manifests[0]).add_run(16, 0.002)
+            ModelMetrics(metrics, manifests[0]).set_queue(5)
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+    found = told(metrics)
+    assert found["sentopic_engine_windows_sum", "gru", "sentiment"] == 32
+    assert found["sentopic_queue_windows", "gru", "sentiment"] == 10
+
+
+def test_process_that_takes_anothers_place_goes_on_counting_and_has_an_empty_queue(manifests: list[Manifest]) -> None:
+    metrics = Metrics(manifests, "onnx", "1.2.3", rows=2)
+    metrics.take_row(1)
+    model = ModelMetrics(metrics, manifests[0])
+    model.set_queue(7)
+    model.add_wait(0.02)
+    metrics.begin_request()
+    metrics.take_row(1)
+    model.add_wait(0.02)
+    found = told(metrics)
+    assert found["sentopic_queue_windows", "gru", "sentiment"] == 0
+    assert found["sentopic_requests_in_progress",] == 0
+    assert found["sentopic_queue_seconds_count", "gru", "sentiment"] == 2
