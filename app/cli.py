@@ -1,7 +1,9 @@
 """`sentopic`: the service's command line."""
 
 import argparse
+import ipaddress
 import json
+import logging
 import os
 import signal
 import socket
@@ -13,13 +15,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app import __version__, logs
-from app.errors import SentopicError, StartError, UsageError
+from app import __version__, keys, logs
+from app.errors import KeyStoreError, SentopicError, StartError, UsageError
+from app.keys import SCOPES
 
 if TYPE_CHECKING:
     from app.bundle import Manifest
     from app.settings import Settings
 
+_log = logging.getLogger("sentopic")
 _OTHER_FILES = 128
 """Open files of a process that are no connections."""
 
@@ -49,6 +53,21 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--bundle", type=Path, action="append", metavar="DIR", help="serve just this bundle; repeatable")
     serve.add_argument("--engine", choices=("auto", "onnx", "keras"), help="what runs the models (auto)")
     serve.set_defaults(run=_serve)
+    keys = commands.add_parser("keys", help="make, list and revoke API keys").add_subparsers(
+        required=True, metavar="COMMAND"
+    )
+    make = keys.add_parser("create", help="print a new key, once; kept is only its hash")
+    make.add_argument("--name", required=True, help="whose it is")
+    make.add_argument("--scope", action="append", choices=SCOPES, help="what it is good for (predict); repeatable")
+    make.set_defaults(run=_create_key)
+    show = keys.add_parser("list", help="all keys but their secrets")
+    show.add_argument("--json", action="store_true", help="for programs")
+    show.set_defaults(run=_list_keys)
+    revoke = keys.add_parser("revoke", help="make a key useless")
+    revoke.add_argument("id", help="as `list` shows it")
+    revoke.set_defaults(run=_revoke_key)
+    for command in (make, show, revoke):
+        command.add_argument("--keys", metavar="PLACE", help="file or database URL (SENTOPIC_KEYS)")
     tune = commands.add_parser(
         "tune",
         help="measure this host and write what suits it",
@@ -65,6 +84,38 @@ def _parser() -> argparse.ArgumentParser:
     tune.add_argument("--json", action="store_true", help="what was measured, for programs")
     tune.set_defaults(run=_tune)
     return parser
+
+
+def _open_keys(options: argparse.Namespace) -> keys.KeyStore:
+    from app.settings import load_settings
+
+    place = options.keys or load_settings().keys
+    if not place:
+        raise UsageError("where are the keys? --keys PLACE or SENTOPIC_KEYS")
+    return keys.open_store(place)
+
+
+def _create_key(options: argparse.Namespace) -> int:
+    print(keys.create(_open_keys(options), options.name, options.scope or ["predict"]))
+    return 0
+
+
+def _list_keys(options: argparse.Namespace) -> int:
+    found = _open_keys(options).read()
+    if options.json:
+        told = [{name: value for name, value in asdict(key).items() if name != "sha256"} for key in found]
+        print(json.dumps(told))
+        return 0
+    for key in found:
+        print(f"{key.id}  {key.created}  {','.join(key.scopes):14}  {key.name}")
+    return 0
+
+
+def _revoke_key(options: argparse.Namespace) -> int:
+    if not _open_keys(options).remove(options.id):
+        raise KeyStoreError(f"there is no key {options.id}")
+    print(f"revoked {options.id}; running services know within {keys.REFRESH_S:g} s")
+    return 0
 
 
 def _tune(options: argparse.Namespace) -> int:
@@ -107,7 +158,12 @@ def _serve(options: argparse.Namespace) -> int:
     names = ("host", "port", "workers", "artifacts", "bundle", "engine")
     settings = load_settings(**{name: getattr(options, name) for name in names})
     logs.configure(settings.log_format, requests=settings.log_requests)
+    if settings.workers > 1 and settings.rate and settings.rate_storage.startswith("memory:"):
+        raise StartError("several workers must count requests in one place: SENTOPIC_RATE_STORAGE=redis://...")
     listener = _listen(settings.host, settings.port)
+    if not settings.keys and not _is_loopback(listener):
+        where = f"{settings.host}:{listener.getsockname()[1]}"
+        _log.warning("WARNING: whoever reaches %s can use this service; `sentopic keys create` makes keys", where)
 
     from app import main as service
     from app.protocol import ConnectionLimits
@@ -145,6 +201,10 @@ def _serve(options: argparse.Namespace) -> int:
     return 0
 
 
+def _is_loopback(listener: socket.socket) -> bool:
+    return ipaddress.ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback
+
+
 def _allow_connections(number: int) -> int:
     """How many of them the system lets a process have: its first limit on open files is often 1,024, and is raised."""
     import resource
@@ -164,7 +224,8 @@ def _first_line(settings: "Settings", manifests: Iterable["Manifest"], listener:
     host, port = listener.getsockname()[:2]
     where = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     bundles = ", ".join(sorted(f"{manifest.task}/{manifest.model}" for manifest in manifests))
-    return f"Sentopic {__version__} on {where} - engine {choose(settings.engine)} - {bundles} - no keys asked for"
+    asked = "keys asked for" if settings.keys else "no keys asked for"
+    return f"Sentopic {__version__} on {where} - engine {choose(settings.engine)} - {bundles} - {asked}"
 
 
 def _listen(host: str, port: int) -> socket.socket:

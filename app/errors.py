@@ -5,6 +5,7 @@ SentopicError
 │   ├── SettingsError             a setting that cannot be used
 │   └── UnknownRecipeError        a recipe that there is not
 ├── StartError                the service cannot start here
+├── KeyStoreError             the keys cannot be read or written
 ├── BundleError               a bundle that cannot be trusted or read
 │   └── UnsupportedLayerError     a layer that this engine does not compile
 ├── DataError                 a data set that is missing, broken or does not fit
@@ -16,7 +17,10 @@ SentopicError
 │   ├── InvalidRequestError
 │   ├── TextTooLongError
 │   ├── BatchTooLargeError
-│   └── BodyTooLargeError
+│   ├── BodyTooLargeError
+│   ├── UnauthorizedError
+│   ├── ForbiddenError
+│   └── RateLimitedError
 ├── OverloadedError           the queue is full; try again later
 ├── DeadlineError             no answer within the time allowed
 └── ClientLeftError           nobody waits for the answer any more
@@ -47,6 +51,10 @@ class UnknownRecipeError(UsageError):
 
 class StartError(SentopicError):
     code = "start_failed"
+
+
+class KeyStoreError(SentopicError):
+    code = "key_store"
 
 
 class BundleError(SentopicError):
@@ -122,6 +130,28 @@ class BodyTooLargeError(RequestError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"A request body may have {limit} bytes at most.")
+
+
+class UnauthorizedError(RequestError):
+    code = "unauthorized"
+
+    def __init__(self) -> None:
+        super().__init__("A valid key is needed, as X-API-Key or as Authorization: Bearer.")
+
+
+class ForbiddenError(RequestError):
+    code = "forbidden"
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"The key has not the scope {scope}.")
+
+
+class RateLimitedError(RequestError):
+    code = "rate_limited"
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__("Too many requests. Try again later.")
+        self.retry_after_s = retry_after_s
 
 
 class OverloadedError(SentopicError):

@@ -1,24 +1,28 @@
 """Wires the service: settings in, an application that can answer out. Imported by cli and deploy alone."""
 
+import asyncio
 import contextlib
 import ctypes
 import gc
+import logging
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from fastapi import FastAPI
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app import __version__
-from app.api import docs, errors, routes
+from app.api import docs, errors, routes, security
 from app.api.edge import Edge
 from app.batcher import Batcher
 from app.bundle import Bundle, Manifest, find_bundles, read_bundle
 from app.classifier import Catalog, Classifier
 from app.engines.base import Engine
 from app.engines.open import choose, open_engine
-from app.errors import BundleError
+from app.errors import BundleError, KeyStoreError
+from app.keys import REFRESH_S, Keyring, open_store
 from app.metrics import Metrics, ModelMetrics
 from app.settings import Settings, load_settings
 from app.text import TextEncoder
@@ -30,6 +34,7 @@ GARBAGE_THRESHOLD: Final = 20_000
 """Objects more than before until Python looks for cycles. The default, 700, is a few requests in flight: it looked all
 the time, and found none, for a twelfth of the event loop's time."""
 
+_log = logging.getLogger("sentopic")
 _ABOUT = (
     "Text classification by small recurrent networks. Scores are calibrated, and an answer that cannot be relied on "
     "says so."
@@ -94,12 +99,14 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
     metrics = shared.metrics if shared else _measure([one.manifest for one in opened], settings)
     metrics.take_row(place)
     catalog = Catalog([_employ(one, settings, metrics) for one in opened])
+    keyring = Keyring(open_store(settings.keys)) if settings.keys else None
+    guard = _open_guard(settings, keyring)
     _settle_memory(inherited=shared is not None)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         sys.setswitchinterval(SWITCH_INTERVAL_S)
-        async with catalog:
+        async with catalog, _keep_fresh(keyring):
             yield
 
     app = FastAPI(
@@ -108,9 +115,46 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
     errors.install(app)
     routes.install(app, catalog, settings, metrics)
     docs.install(app)
-    app.add_middleware(Edge, metrics=metrics)
+    app.add_middleware(Edge, metrics=metrics, guard=guard)
+    if keyring:
+        security.document(app)
+    if settings.trusted_proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies)
     app.state.catalog = catalog
     return app
+
+
+def _open_guard(settings: Settings, keyring: Keyring | None) -> security.Guard | None:
+    rates = None
+    if settings.rate:
+        from app.rates import open_rates
+
+        rates = open_rates(settings.rate, settings.rate_storage)
+    return security.Guard(keyring, rates, open_pages=settings.open_pages) if keyring or rates else None
+
+
+@contextlib.asynccontextmanager
+async def _keep_fresh(keyring: Keyring | None) -> AsyncIterator[None]:
+    """Reads the keys again and again; while they cannot be read, the last ones count."""
+
+    async def read_again(ring: Keyring) -> None:
+        failing = False
+        while True:
+            await asyncio.sleep(REFRESH_S)
+            try:
+                await asyncio.to_thread(ring.refresh)
+                failing = False
+            except KeyStoreError as error:
+                if not failing:
+                    _log.error("keys are as they were read last: %s", error)
+                failing = True
+
+    reading = asyncio.create_task(read_again(keyring)) if keyring else None
+    try:
+        yield
+    finally:
+        if reading:
+            reading.cancel()
 
 
 class _Opened(NamedTuple):

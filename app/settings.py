@@ -66,6 +66,24 @@ class Settings(BaseSettings):
     keep_alive_s: float = Field(
         5.0, gt=0, description="Longest time that a connection may be idle between two requests, in seconds."
     )
+    keys: str | None = Field(
+        None,
+        description="File or database URL of the keys that requests need (`sentopic keys`); without, none are needed.",
+    )
+    open_pages: bool = Field(
+        True, description="With keys: Swagger UI and the OpenAPI document need none, as browsers cannot send them."
+    )
+    rate: str = Field(
+        "",
+        description="Most requests of one key, or without keys of one address: `100/second;5000/hour`, say.",
+    )
+    rate_storage: str = Field(
+        "memory://", description="Where they are counted. Several workers need one in common: `redis://host:6379`."
+    )
+    trusted_proxies: list[str] = Field(
+        [],
+        description="Addresses or networks (a JSON list) whose `X-Forwarded-For` is believed; nobody else's is.",
+    )
     log_format: LogFormat = Field(
         "text", description="`text`, for people, or `json`, an object a line, for programs; both on stderr."
     )

@@ -146,6 +146,25 @@ def test_two_bundles_of_one_name_are_refused(tmp_path: Path) -> None:
     )
 
 
+def test_service_that_others_can_reach_without_keys_says_so(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    for host, loud in (("0.0.0.0", True), ("127.0.0.1", False)):
+        with log.open("w") as stderr, serving("--port", "0", "--host", host, stderr=stderr) as (_, line):
+            assert "no keys asked for" in line
+        assert ("WARNING: whoever reaches 0.0.0.0:" in log.read_text()) == loud
+
+
+def test_several_workers_that_could_not_count_together_do_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENTOPIC_RATE", "5/second")
+    assert "SENTOPIC_RATE_STORAGE=redis://" in fail("--port", "0", "--workers", "2")
+
+
+def test_keys_that_cannot_be_read_are_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SENTOPIC_KEYS", str(tmp_path / "keys"))
+    for workers in ("1", "2"):
+        assert "keys: no such file or directory" in fail("--port", "0", "--workers", workers)
+
+
 def test_wrong_use_exits_with_2() -> None:
     assert "usage:" in fail("--engine", "cuda", code=2)
     assert "usage:" in fail("--no-such-option", code=2)

@@ -11,6 +11,7 @@ from app.settings import SHIPPED, Settings, load_settings
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
 LIMITS = PAGE.with_name("limits.md")
+LIMITS = PAGE.with_name("limits.md")
 
 
 def test_table_says_what_the_code_does() -> None:
@@ -18,7 +19,7 @@ def test_table_says_what_the_code_does() -> None:
     options = {"host", "port", "workers", "artifacts", "bundle", "engine"}
     expected = []
     for name, field in Settings.model_fields.items():
-        default = f"`{field.default}`" if field.default != [] else "none"
+        default = f"`{field.default}`" if field.default not in ([], "", None) else "none"
         shown = "`artifacts/` beside `app/`" if field.default == SHIPPED else default
         expected.append((name, " *" if name in options else "", shown, field.description))
     assert rows == expected

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
 from app.api import errors
+from app.api.security import Guard
+from app.errors import RequestError
 from app.metrics import NO_TASK, Metrics
 
 Message = MutableMapping[str, Any]
@@ -33,8 +35,8 @@ _requests = logging.getLogger("sentopic.requests")
 class Edge:
     """ASGI middleware. It answers a defect, too, with a problem, so that nothing further out has to."""
 
-    def __init__(self, app: App, metrics: Metrics) -> None:
-        self._app, self._metrics = app, metrics
+    def __init__(self, app: App, metrics: Metrics, guard: Guard | None = None) -> None:
+        self._app, self._metrics, self._guard = app, metrics, guard
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -53,7 +55,11 @@ class Edge:
 
         self._metrics.begin_request()
         try:
+            if self._guard is not None:
+                await self._guard.admit(scope)
             await self._app(scope, receive, sending)
+        except RequestError as error:  # the guard's; others have become answers already
+            await errors.answer(error, scope)(scope, receive, sending)
         except Exception as error:
             _log.error("a request failed", exc_info=error, extra={"request": request_id})
             if status:

@@ -1,6 +1,7 @@
 """The one place where an error becomes a status: RFC 9457 problem details with a stable `code`."""
 
 import logging
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Request
@@ -12,6 +13,8 @@ from app import errors
 
 STATUSES: Final[dict[type[errors.SentopicError], int]] = {
     errors.NotJsonError: 400,
+    errors.UnauthorizedError: 401,
+    errors.ForbiddenError: 403,
     errors.UnknownTaskError: 404,
     errors.UnknownModelError: 404,
     errors.TextTooLongError: 413,
@@ -19,14 +22,15 @@ STATUSES: Final[dict[type[errors.SentopicError], int]] = {
     errors.BodyTooLargeError: 413,
     errors.UnsupportedMediaTypeError: 415,
     errors.InvalidRequestError: 422,
+    errors.RateLimitedError: 429,
     errors.ClientLeftError: 499,
     errors.OverloadedError: 503,
     errors.DeadlineError: 504,
 }
 _TITLES: Final = {
-    400: "Not JSON", 404: "Not found", 405: "Method not allowed", 413: "Too large", 415: "Unsupported media type",
-    422: "Invalid request", 499: "Client closed request", 500: "Internal error", 503: "Overloaded",
-    504: "Deadline exceeded",
+    400: "Not JSON", 401: "Unauthorized", 403: "Forbidden", 404: "Not found", 405: "Method not allowed",
+    413: "Too large", 415: "Unsupported media type", 422: "Invalid request", 429: "Too many requests",
+    499: "Client closed request", 500: "Internal error", 503: "Overloaded", 504: "Deadline exceeded",
 }  # fmt: skip
 STAGES: Final = "sentopic.stages"
 """Where in a request's scope its stages stand, so that an error can say them too."""
@@ -75,19 +79,27 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def install(app: FastAPI) -> None:
     @app.exception_handler(errors.SentopicError)
     async def _on_domain_error(request: Request, error: errors.SentopicError) -> Response:
-        problem = describe(error)
-        if problem.status == 500:
-            _log.error("a request failed", exc_info=error)
-        headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, errors.OverloadedError) else {}
-        if stages := request.scope.get(STAGES):
-            headers["Server-Timing"] = stages.server_timing()
-        return respond(problem, headers)
+        return answer(error, request.scope)
 
     @app.exception_handler(HTTPException)
     async def _on_http_error(_: Request, error: HTTPException) -> Response:
         code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
         title = _TITLES.get(error.status_code, "HTTP error")
         return respond(_problem(error.status_code, code, f"{title}."), dict(error.headers or {}))
+
+
+def answer(error: errors.SentopicError, scope: Mapping[str, Any]) -> Response:
+    problem = describe(error)
+    if problem.status == 500:
+        _log.error("a request failed", exc_info=error)
+    headers = {}
+    if isinstance(error, errors.OverloadedError | errors.RateLimitedError):
+        headers["Retry-After"] = str(error.retry_after_s)
+    if isinstance(error, errors.UnauthorizedError):
+        headers["WWW-Authenticate"] = "Bearer"
+    if stages := scope.get(STAGES):
+        headers["Server-Timing"] = stages.server_timing()
+    return respond(problem, headers)
 
 
 def defect() -> Response:

@@ -1,0 +1,70 @@
+"""Who may ask for what, and how often: keys and rates, checked before anything is read of a request."""
+
+import ipaddress
+from collections.abc import Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any, Final
+
+from fastapi import FastAPI
+
+from app.errors import ForbiddenError, UnauthorizedError
+from app.keys import Key, Keyring, Scope
+
+if TYPE_CHECKING:
+    from app.rates import Rates
+
+_OPEN: Final = ("/health/live", "/health/ready")
+_PAGES: Final = ("/", "/docs", "/openapi.json")
+_FILES: Final = ("/swagger/", "/web/")
+_ADMIN: Final = ("/metrics",)
+
+
+class Guard:
+    """Lets a request pass, or raises."""
+
+    def __init__(self, keyring: Keyring | None, rates: "Rates | None", *, open_pages: bool) -> None:
+        self._keyring, self._rates, self._open_pages = keyring, rates, open_pages
+
+    async def admit(self, scope: MutableMapping[str, Any]) -> None:
+        """Raises UnauthorizedError, ForbiddenError or RateLimitedError."""
+        path = scope["path"]
+        if path in _OPEN or (self._open_pages and (path in _PAGES or path.startswith(_FILES))):
+            return
+        key = None
+        if self._keyring is not None:
+            key = self._authenticate(self._keyring, dict(scope["headers"]), "admin" if path in _ADMIN else "predict")
+        if self._rates is not None:
+            await self._rates.count(f"key {key.id}" if key else f"address {_network(scope)}")
+
+    def _authenticate(self, keyring: Keyring, headers: Mapping[bytes, bytes], wanted: Scope) -> Key:
+        token = headers.get(b"x-api-key", b"").decode("latin-1")
+        kind, _, value = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+        if not token and kind.lower() == "bearer":
+            token = value.strip()
+        key = keyring.find(token)
+        if key is None:
+            raise UnauthorizedError
+        if not key.admits(wanted):
+            raise ForbiddenError(wanted)
+        return key
+
+
+def document(app: FastAPI) -> None:
+    """Says in the OpenAPI document how keys are sent."""
+    describe = app.openapi
+
+    def describe_with_keys() -> dict[str, Any]:
+        found = describe()
+        found["components"]["securitySchemes"] = {
+            "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            "bearer": {"type": "http", "scheme": "bearer"},
+        }
+        found["security"] = [{"key": []}, {"bearer": []}]
+        return found
+
+    app.openapi = describe_with_keys  # type: ignore[method-assign] # FastAPI's own way to extend it
+
+
+def _network(scope: MutableMapping[str, Any]) -> str:
+    """The client's address; of one with 128 bits the network, as one client has all of it."""
+    host = scope["client"][0] if scope.get("client") else "unknown"
+    return str(ipaddress.ip_network(f"{host}/64", strict=False)) if ":" in host else str(host)

@@ -1,0 +1,60 @@
+"""Nobody asks more often than is allowed, whoever they say they are."""
+
+import asyncio
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from app.errors import StartError
+from app.main import create_app
+from app.settings import SHIPPED, Settings
+
+
+def create(**settings: object) -> FastAPI:
+    return create_app(Settings(bundle=[SHIPPED / "topic" / "gru"], **settings))  # type: ignore[arg-type]
+
+
+def ask(app: FastAPI, times: int, address: str = "192.0.2.1", **headers: str) -> list[int]:
+    async def scene() -> list[int]:
+        transport = httpx.ASGITransport(app, client=(address, 5))
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+            return [(await client.get("/tasks", headers=headers)).status_code for _ in range(times)]
+
+    return asyncio.run(scene())
+
+
+def test_nobody_has_more_turns_for_saying_to_be_somebody_else() -> None:
+    app = create(rate="2/hour")
+    assert ask(app, 2) == [200, 200]
+    for forged in ("198.51.100.7", "127.0.0.1", "192.0.2.1, 198.51.100.8"):
+        assert ask(app, 1, **{"x-forwarded-for": forged, "forwarded": f"for={forged}", "x-real-ip": forged}) == [429]
+    assert ask(app, 1, "192.0.2.2") == [200]
+
+
+def test_trusted_proxy_says_who_the_client_is_and_clients_cannot() -> None:
+    app = create(rate="2/hour", trusted_proxies=["10.0.0.0/8"])
+    assert ask(app, 3, "10.1.2.3", **{"x-forwarded-for": "198.51.100.7"}) == [200, 200, 429]
+    assert ask(app, 1, "10.1.2.3", **{"x-forwarded-for": "198.51.100.8"}) == [200]
+    assert ask(app, 1, "10.9.9.9", **{"x-forwarded-for": "203.0.113.1, 198.51.100.7"}) == [429]
+    assert ask(app, 3, "192.0.2.1", **{"x-forwarded-for": "198.51.100.9"}) == [200, 200, 429]
+    assert ask(app, 1, "192.0.2.1", **{"x-forwarded-for": "198.51.100.10"}) == [429]
+
+
+def test_one_client_has_all_addresses_of_its_ipv6_network() -> None:
+    app = create(rate="2/hour")
+    assert ask(app, 2, "2001:db8::1") == [200, 200]
+    assert ask(app, 1, "2001:db8::2") == [429]
+    assert ask(app, 1, "2001:db8:0:1::1") == [200]
+
+
+@pytest.mark.parametrize(("rate", "storage"), [("often", "memory://"), ("1/second", "nothing://")])
+def test_rate_that_cannot_be_counted_is_refused_at_the_start(rate: str, storage: str) -> None:
+    with pytest.raises(StartError):
+        create(rate=rate, rate_storage=storage)
+
+
+def test_everybody_passes_while_the_storage_does_not_answer(caplog: pytest.LogCaptureFixture) -> None:
+    app = create(rate="1/hour", rate_storage="redis://127.0.0.1:9")
+    assert ask(app, 3) == [200, 200, 200]
+    assert sum("rates are not limited" in record.message for record in caplog.records) == 1

@@ -1,0 +1,146 @@
+"""Keys are shown once, kept as hashes, and useless once they are revoked."""
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app import keys
+from app.cli import main
+from app.errors import KeyStoreError
+from app.keys import Keyring
+
+
+@pytest.fixture(params=["file", "database"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return str(tmp_path / "keys") if request.param == "file" else f"sqlite:///{tmp_path}/keys.db"
+
+
+def test_key_is_found_by_its_whole_token_alone(place: str) -> None:
+    store = keys.open_store(place)
+    token, other = keys.create(store, "one", ["predict"]), keys.create(store, "other", ["admin"])
+    ring = Keyring(store)
+    found = ring.find(token)
+    assert found is not None
+    assert (found.name, found.scopes) == ("one", ("predict",))
+    own, foreign = token.split("_", 2), other.split("_", 2)
+    wrong = [
+        token[:-1],
+        token + "a",
+        token.upper(),
+        "",
+        "_",
+        "__",
+        own[2],
+        f"snt_{foreign[1]}_{own[2]}",
+        "snt__",
+        "\ud800",
+    ]
+    assert [ring.find(one) for one in wrong] == [None] * len(wrong)
+
+
+@given(st.text())
+def test_no_text_is_a_key(text: str) -> None:
+    class Store:
+        def read(self) -> list[keys.Key]:
+            return [keys.Key("0123abcd", "n", ("predict",), "", "0" * 64)]
+
+    assert Keyring(Store()).find(text) is None  # type: ignore[arg-type]
+    assert Keyring(Store()).find(f"snt_0123abcd_{text}") is None  # type: ignore[arg-type]
+
+
+def test_admin_may_do_what_others_may(place: str) -> None:
+    store = keys.open_store(place)
+    keys.create(store, "a", ["admin"])
+    keys.create(store, "p", ["predict"])
+    by_name = {key.name: key for key in store.read()}
+    assert [by_name["a"].admits(scope) for scope in keys.SCOPES] == [True, True]
+    assert [by_name["p"].admits(scope) for scope in keys.SCOPES] == [True, False]
+
+
+def test_revoked_key_is_gone_at_the_next_look(place: str) -> None:
+    store = keys.open_store(place)
+    token = keys.create(store, "one", ["predict"])
+    ring = Keyring(store)
+    assert store.remove(token.split("_")[1])
+    assert not store.remove(token.split("_")[1])
+    ring.refresh()
+    assert ring.find(token) is None
+
+
+def test_secret_is_nowhere_in_the_store_and_the_file_is_its_owners_alone(tmp_path: Path) -> None:
+    store = keys.open_store(str(tmp_path / "keys"))
+    token = keys.create(store, "one", ["predict"])
+    assert token.split("_", 2)[2] not in (tmp_path / "keys").read_text()
+    assert (tmp_path / "keys").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["keys"]
+
+
+def test_keys_made_at_once_are_all_kept(tmp_path: Path) -> None:
+    def make() -> None:
+        for _ in range(5):
+            keys.create(keys.open_store(str(tmp_path / "keys")), "n", ["predict"])
+
+    makers = [threading.Thread(target=make) for _ in range(4)]
+    for maker in makers:
+        maker.start()
+    for maker in makers:
+        maker.join()
+    assert len(keys.open_store(str(tmp_path / "keys")).read()) == 20
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"{", b"[]\n", b'{"id": 5}\n', b"\xff\n", b'{"id":"a","name":"","scopes":["root"],"created":"","sha256":""}\n'],
+)
+def test_file_that_holds_something_else_is_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "keys").write_bytes(content)
+    with pytest.raises(KeyStoreError, match=r"^.*/keys: it is not a file of keys$"):
+        keys.open_store(str(tmp_path / "keys")).read()
+
+
+@pytest.mark.parametrize("place", ["/nowhere/keys", "sqlite:////nowhere/keys.db", "nosuchdialect://x"])
+def test_store_that_cannot_be_reached_is_one_line(place: str) -> None:
+    with pytest.raises(KeyStoreError) as found:
+        Keyring(keys.open_store(place))
+    assert "\n" not in str(found.value)
+
+
+def test_ring_keeps_its_keys_while_the_store_cannot_be_read(tmp_path: Path) -> None:
+    store = keys.open_store(str(tmp_path / "keys"))
+    token = keys.create(store, "one", ["predict"])
+    ring = Keyring(store)
+    (tmp_path / "keys").unlink()
+    with pytest.raises(KeyStoreError):
+        ring.refresh()
+    assert ring.find(token)
+
+
+def test_commands_make_list_and_revoke(place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["keys", "create", "--name", "shop", "--keys", place]) == 0
+    token = capsys.readouterr().out.strip()
+    assert main(["keys", "create", "--name", "boss", "--scope", "admin", "--keys", place]) == 0
+    capsys.readouterr()
+    assert main(["keys", "list", "--json", "--keys", place]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [(key["name"], key["scopes"]) for key in sorted(listed, key=lambda key: key["name"])] == [
+        ("boss", ["admin"]),
+        ("shop", ["predict"]),
+    ]
+    assert main(["keys", "list", "--keys", place]) == 0
+    shown = capsys.readouterr().out
+    assert "shop" in shown
+    assert token not in shown
+    key_id = token.split("_")[1]
+    assert main(["keys", "revoke", key_id, "--keys", place]) == 0
+    assert main(["keys", "revoke", key_id, "--keys", place]) == 1
+    assert f"there is no key {key_id}" in capsys.readouterr().err
+    assert Keyring(keys.open_store(place)).find(token) is None
+
+
+def test_command_without_a_place_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["keys", "list"]) == 2
+    assert "SENTOPIC_KEYS" in capsys.readouterr().err
