@@ -1,8 +1,9 @@
 """Micro-batches without a timer: a free engine takes what waits, oldest first, up to a number of windows.
 
-Knows windows and probabilities, no texts. The queue is bounded in windows; whoever does not fit is refused at once,
-and whoever has left or run out of time never reaches the engine. While others wait, the oldest large request has half
-of each batch, and the others take turns in the rest: neither can keep the other waiting for long.
+Knows windows and probabilities, no texts. The queue is bounded in windows, and in time when it does not get empty:
+whoever finds it so is refused at once, and whoever has left or run out of time never reaches the engine. While others
+wait, the oldest large request has half of each batch, and the others take turns in the rest: neither can keep the
+other waiting for long.
 
     predict -> an idle engine, and little work: done at once, in the event loop
             -> the queue -> the thread, batch after batch until nothing waits
@@ -92,13 +93,14 @@ class Batcher:
         *,
         max_batch_windows: int,
         max_queue_windows: int,
+        max_wait_s: float = math.inf,
         observer: Observer = _Nobody(),  # noqa: B008 - it has no state
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._engine, self._observer = engine, observer
         self._max_batch = max_batch_windows
         self._turn = max(1, max_batch_windows // _TURNS)
-        self._max_queue = max_queue_windows
+        self._max_queue, self._max_wait_s = max_queue_windows, max_wait_s
         self._clock = clock
         self._windows_per_s = _FIRST_GUESS_WINDOWS_PER_S
         self._steps_per_s = _FIRST_GUESS_STEPS_PER_S
@@ -153,7 +155,8 @@ class Batcher:
     async def predict(self, ids: Ids, timeout_s: float) -> Predicted:
         """What the engine makes of windows (n, maxlen).
 
-        Raises OverloadedError if the queue has no room for n more, DeadlineError after `timeout_s`.
+        Raises OverloadedError if the queue has no room for n more or does not get empty, DeadlineError after
+        `timeout_s`.
         An empty queue has room for anything, or a text larger than the queue could never be answered.
         """
         loop = asyncio.get_running_loop()
@@ -165,7 +168,7 @@ class Batcher:
             return Predicted(self._run(ids, steps), 0.0, self._clock() - now)
         ticket = _Ticket(ids, loop.create_future(), now, now + timeout_s)
         with self._lock:
-            if self._waiting and self._waiting + len(ids) > self._max_queue:
+            if self._waiting and (self._waiting + len(ids) > self._max_queue or self._is_overloaded(now)):
                 raise OverloadedError(self.retry_after_s)
             self._queue.append(ticket)
             self._waiting += len(ids)
@@ -181,6 +184,15 @@ class Batcher:
         finally:
             del self._open[ticket]
             self._leave(ticket)
+
+    def _is_overloaded(self, now: float) -> bool:
+        """Whether whoever comes next has waited for longer than anybody should without a first turn.
+
+        A burst may fill the queue in no time, but a load that is too much cannot keep it full: everybody would wait for
+        long, and as many be refused. Large requests, which take turns, keep nobody from a first one.
+        """
+        head = self._queue[0] if self._queue else None
+        return head is not None and bool(head.left) and not head.taken and now - head.queued > self._max_wait_s
 
     def _may_run_at_once(self, windows: int, steps: int) -> bool:
         """If nobody else is there: one text in a turn of the event loop, or many would go one by one for ever."""

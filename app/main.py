@@ -174,6 +174,7 @@ def _employ(opened: _Opened, settings: Settings, metrics: Metrics) -> Classifier
         opened.engine,
         max_batch_windows=settings.max_batch_windows,
         max_queue_windows=settings.max_queue_windows,
+        max_wait_s=settings.max_wait_s,
         observer=own,
     )
     return Classifier(*opened, batcher, own, max_text_chars=settings.max_text_chars)

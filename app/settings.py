@@ -48,6 +48,11 @@ class Settings(BaseSettings):
     max_queue_windows: int = Field(
         4_096, ge=1, description="Most windows that wait for one model, about a second's work; beyond, 503."
     )
+    max_wait_s: float = Field(
+        0.2,
+        gt=0,
+        description="Longest wait for a first turn while more requests come, in seconds; a burst may wait longer.",
+    )
     max_requests: int = Field(
         1_024, ge=1, description="Most requests being answered at once; each holds its body and its results in memory."
     )

@@ -120,7 +120,7 @@ class Supervisor(Generic[Shared]):
         self._shared: dict[int, Shared] = {}
         self._serving = 0
         """The generation that answers; a higher one is on its way to take its place."""
-        self._started = self._stopping = self._failed = False
+        self._started = self._stopping = self._failed = self._asked = False
         self._failures = 0
         self._not_before = 0.0
 
@@ -164,8 +164,8 @@ class Supervisor(Generic[Shared]):
     def _heed(self, number: int) -> None:
         if number in (signal.SIGTERM, signal.SIGINT):
             self._stop()
-        elif number == signal.SIGHUP and not self._stopping:
-            self._reload()
+        elif number == signal.SIGHUP:
+            self._asked = True  # again, maybe, while a reload is under way: what it reads may be old by now
 
     def _stop(self) -> None:
         again, self._stopping = self._stopping, True
@@ -176,9 +176,7 @@ class Supervisor(Generic[Shared]):
                 worker.kill_at = 0.0
 
     def _reload(self) -> None:
-        if self._newest != self._serving:
-            _log.warning("a reload is under way already")
-            return
+        self._asked = False
         try:
             shared = self._read()
         except SentopicError as error:
@@ -200,6 +198,8 @@ class Supervisor(Generic[Shared]):
                 worker.heard = now
                 worker.kill_at += HUNG_AFTER_S
         if not self._stopping:
+            if self._asked and self._started and self._newest == self._serving:
+                self._reload()
             self._fill(now)
             self._promote()
 

@@ -93,6 +93,54 @@ def test_text_larger_than_the_queue_is_answered_when_nothing_waits() -> None:
     asyncio.run(scene())
 
 
+def test_burst_may_fill_the_queue_and_a_standing_queue_may_not() -> None:
+    """Time stands still while the engine is busy, but for the test's own steps."""
+    now = [0.0]
+
+    async def scene() -> None:
+        engine = GatedEngine(is_open=False)
+        options = {"max_batch_windows": 2, "max_queue_windows": 1_000, "max_wait_s": 0.01}
+        async with Batcher(engine, **options, clock=lambda: now[0]) as queue:  # type: ignore[arg-type]
+
+            def ask() -> asyncio.Task[Predicted]:
+                return asyncio.create_task(queue.predict(windows(1), 60))
+
+            busy = ask()
+            await until(lambda: engine.batches)
+            burst = [ask() for _ in range(100)]
+            await until(lambda: queue.waiting_windows == 100)
+            now[0] = 0.01
+            late = ask()
+            await until(lambda: queue.waiting_windows == 101)
+            now[0] = 0.02
+            with pytest.raises(OverloadedError):
+                await ask()
+            engine.gate.set()
+            await asyncio.gather(busy, late, *burst)
+            assert len(await ask()) == 3
+
+    asyncio.run(scene())
+
+
+def test_large_requests_that_take_turns_are_no_overload() -> None:
+    now = [0.0]
+
+    async def scene() -> None:
+        engine = GatedEngine(is_open=False)
+        options = {"max_batch_windows": 4, "max_queue_windows": 10_000, "max_wait_s": 0.01}
+        async with Batcher(engine, **options, clock=lambda: now[0]) as queue:  # type: ignore[arg-type]
+            large = [asyncio.create_task(queue.predict(windows(*[1] * 200), 60)) for _ in range(3)]
+            await until(lambda: engine.batches)
+            assert len(engine.batches[0]) == 4  # of each of them something
+            now[0] = 5.0
+            small = asyncio.create_task(queue.predict(windows(2), 60))
+            await until(lambda: queue.waiting_windows == 3 * 200 - 4 + 1)
+            engine.gate.set()
+            await asyncio.gather(small, *large)
+
+    asyncio.run(scene())
+
+
 def test_full_queue_is_refused_exactly_and_says_when_to_come_back() -> None:
     async def scene() -> None:
         engine = GatedEngine(is_open=False)

@@ -166,6 +166,25 @@ def test_reload_starts_new_workers_before_the_old_ones_go(tmp_path: Path) -> Non
         assert play.said == "sentopic: reloaded: 2 new workers answer\n"
 
 
+def test_reload_that_is_asked_for_during_another_one_comes_after_it(tmp_path: Path) -> None:
+    scene = """
+    def work(what, lifeline):
+        if what == "second":
+            while not (here / "go").exists():
+                time.sleep(0.02)
+        (here / f"{what} was served").touch()
+        live(lifeline)
+    """
+    with playing(tmp_path, scene) as play:
+        for what in ("second", "third"):
+            (tmp_path / "what").write_text(what)
+            play.send(signal.SIGHUP)
+            play.until(lambda: len(play.workers) == 4)
+        (tmp_path / "go").touch()
+        play.until(lambda: (tmp_path / "third was served").exists() and len(play.workers) == 2)
+        assert play.said.count("2 new workers answer") == 2
+
+
 def test_reload_of_what_cannot_be_read_changes_nothing(tmp_path: Path) -> None:
     with playing(tmp_path) as play:
         old = play.workers

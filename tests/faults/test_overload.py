@@ -1,0 +1,127 @@
+"""Five times more requests than can be answered: the surplus is refused at once, and the rest hardly notices."""
+
+import asyncio
+import json
+import statistics
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+import uvloop
+
+from app.bundle import read_bundle
+from app.settings import SHIPPED
+from app.synthetic import make_texts
+from tests.faults.load import Line, post
+
+WORDS = 1_500
+"""Of a text: enough windows that a client in Python can ask for five times what the service can do."""
+
+CONNECTIONS = 512
+
+
+@dataclass
+class Period:
+    """What came of requests that were sent at one rate."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    waits: list[float] = field(default_factory=list)
+    dropped: int = 0
+
+    @property
+    def p99(self) -> float:
+        return statistics.quantiles(self.waits, n=100)[98]
+
+
+class Caller:
+    """Sends requests at times that do not depend on answers, over connections that are kept."""
+
+    def __init__(self, address: tuple[str, int], requests: list[bytes]) -> None:
+        self._address, self._requests = address, requests
+        self._idle: list[Line] = []
+        self._open = 0
+
+    async def at_rate(self, per_s: float, seconds: float) -> Period:
+        period, tasks = Period(), set[asyncio.Task[None]]()
+        started = time.monotonic()
+        sent = 0
+        while (now := time.monotonic() - started) < seconds:
+            while sent < now * per_s:
+                task = asyncio.create_task(self._ask(period, self._requests[sent % len(self._requests)]))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+                sent += 1
+            await asyncio.sleep(0.002)
+        await asyncio.gather(*tasks)
+        return period
+
+    async def closed_loop(self, clients: int, seconds: float) -> Period:
+        period, end = Period(), time.monotonic() + seconds
+
+        async def ask_again_and_again(number: int) -> None:
+            while time.monotonic() < end:
+                await self._ask(period, self._requests[number % len(self._requests)])
+
+        await asyncio.gather(*(ask_again_and_again(number) for number in range(clients)))
+        return period
+
+    async def _ask(self, period: Period, request: bytes) -> None:
+        line = self._idle.pop() if self._idle else None
+        if line is None or line.lost or line.closing:
+            if self._open >= CONNECTIONS and line is None:
+                period.dropped += 1
+                return
+            line = (await asyncio.get_running_loop().create_connection(Line, *self._address))[1]
+            self._open += 1
+        line.waiting = asyncio.get_running_loop().create_future()
+        sent = time.perf_counter()
+        line.transport.write(request)
+        status, body = await asyncio.wait_for(line.waiting, 30)
+        period.statuses[status] += 1
+        if status == 200:
+            period.waits.append(time.perf_counter() - sent)
+        else:
+            assert json.loads(body)["code"] == "overloaded", body
+        self._idle.append(line)
+
+    async def hang_up(self) -> None:
+        for line in self._idle:
+            line.transport.abort()
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seconds", [120])
+def test_overload_is_held_and_over_at_once(start: Any, seconds: float) -> None:
+    service = start("--bundle", str(SHIPPED / "sentiment" / "gru"))
+    host, port = service.url.removeprefix("http://").split(":")
+    words = read_bundle(SHIPPED / "sentiment" / "gru").words
+    requests = [post("sentiment", json.dumps({"text": text}).encode()) for text in make_texts(words, 32, WORDS)]
+
+    async def scene() -> dict[str, Period]:
+        caller = Caller((host, int(port)), requests)
+        most = await caller.closed_loop(16, 8)
+        per_s = most.statuses[200] / 8
+        print(f"\nmost: {per_s:.0f} texts of {WORDS} words a second; p99 {most.p99 * 1e3:.0f} ms")
+        periods = {
+            "normal (0.7 times)": await caller.at_rate(0.7 * per_s, 20),
+            "overload (5 times)": await caller.at_rate(5 * per_s, seconds),
+            "first 5 s after it (0.7 times)": await caller.at_rate(0.7 * per_s, 5),
+            "after that (0.7 times)": await caller.at_rate(0.7 * per_s, 15),
+        }
+        await caller.hang_up()
+        return {"most": most, **periods}
+
+    periods = uvloop.run(scene())
+    for name, period in periods.items():
+        print(f"{name}: {dict(period.statuses)}, p99 {period.p99 * 1e3:.0f} ms, not sent {period.dropped}")
+    assert all(set(period.statuses) <= {200, 503} for period in periods.values())
+    overload, after = periods["overload (5 times)"], periods["after that (0.7 times)"]
+    assert overload.statuses[503] > overload.statuses[200]
+    assert overload.statuses[200] >= 0.5 * seconds * periods["most"].statuses[200] / 8
+    assert after.statuses[503] == 0
+    assert httpx.get(f"{service.url}/health/ready").status_code == 200
