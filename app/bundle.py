@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import stat
+from collections.abc import Collection
 from dataclasses import dataclass
 from math import log
 from pathlib import Path
@@ -27,6 +28,11 @@ MODEL: Final = "model.keras"
 WORDS: Final = "words.txt"
 MAX_MANIFEST_BYTES: Final = 2**20
 
+MAX_WORDS_BYTES: Final = 16 * 2**20
+"""Of `words.txt`: some two million words. Each takes ten times its letters once it is read."""
+
+MAX_BUNDLE_BYTES: Final = 2 * model_file.MAX_MODEL_BYTES
+
 MAX_MAXLEN: Final = 10_000
 """Ids a window."""
 
@@ -35,6 +41,8 @@ _LEAST: Final = 1e-7
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$")]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+"""SHA-256."""
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -96,7 +104,7 @@ class Calibration(_Sealed):
 
 
 class Seal(_Sealed):
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Digest
     size: Annotated[int, Field(ge=0, le=model_file.MAX_MODEL_BYTES)]
 
 
@@ -134,6 +142,10 @@ class Manifest(_Sealed):
             raise ValueError("a golden text has not one score a label")
         if missing := {MODEL, WORDS} - self.files.keys():
             raise ValueError(f"{missing.pop()} is not sealed")
+        if sum(seal.size for seal in self.files.values()) > MAX_BUNDLE_BYTES:
+            raise ValueError(f"the files take more than {MAX_BUNDLE_BYTES} bytes")
+        if self.files[WORDS].size > MAX_WORDS_BYTES:
+            raise ValueError(f"{WORDS} takes more than {MAX_WORDS_BYTES} bytes")
         return self
 
     def digest(self) -> str:
@@ -161,10 +173,13 @@ class Bundle:
         return TextEncoder(self.words, spec.num_words, spec.maxlen, spec.windows)
 
 
-def read_bundle(directory: Path, vocabularies: dict[str, tuple[str, ...]] | None = None) -> Bundle:
+def read_bundle(
+    directory: Path, vocabularies: dict[str, tuple[str, ...]] | None = None, trusted: Collection[str] = ()
+) -> Bundle:
     """Raises BundleError, naming the file and the reason, for anything that is not exactly as sealed.
 
     `vocabularies`: word indexes that were read already, by their file's SHA-256; a new one is added.
+    `trusted`: manifests' SHA-256s, if only theirs may be read. Of another bundle no file but the manifest is opened.
     """
     path = directory / MANIFEST
     try:
@@ -175,6 +190,8 @@ def read_bundle(directory: Path, vocabularies: dict[str, tuple[str, ...]] | None
         raise BundleError(path, f"{where}: {fault['msg']}" if where else fault["msg"]) from None
     if manifest.sha256 != manifest.digest():
         raise BundleError(path, "it is not as it was sealed (its own SHA-256 differs)")
+    if trusted and manifest.sha256 not in trusted:
+        raise BundleError(path, f"its SHA-256 is {manifest.sha256}, which is not among the trusted bundles")
     contents = {name: _open_sealed(directory / name, seal) for name, seal in manifest.files.items()}
     visible = {entry.name for entry in directory.iterdir() if not entry.name.startswith(".")}
     if extra := visible - manifest.files.keys() - {MANIFEST}:
@@ -182,6 +199,8 @@ def read_bundle(directory: Path, vocabularies: dict[str, tuple[str, ...]] | None
     model = model_file.parse(contents[MODEL], directory / MODEL)
     if model.vocabulary < manifest.text.num_words:
         raise BundleError(model.path, f"it knows {model.vocabulary} ids, the text contract {manifest.text.num_words}")
+    if model.steps not in (None, manifest.text.maxlen):
+        raise BundleError(model.path, f"it reads {model.steps} ids, the text contract's windows {manifest.text.maxlen}")
     known = {} if vocabularies is None else vocabularies
     sha256 = manifest.files[WORDS].sha256
     if sha256 not in known:
@@ -215,6 +234,8 @@ def format_words(words: list[str]) -> bytes:
 
 
 def _parse_words(data: bytes, path: Path) -> tuple[str, ...]:
+    if b"\n\n" in data:  # before millions of them are taken apart
+        raise BundleError(path, "a word is empty")
     try:
         words = data.decode("utf-8", "surrogatepass").split("\n")
     except UnicodeDecodeError as error:

@@ -130,7 +130,8 @@ def _tune(options: argparse.Namespace) -> int:
         raise StartError(f"cannot write {options.output}")
     sys.setswitchinterval(SWITCH_INTERVAL_S)  # as the service has it
     settings = load_settings(artifacts=options.artifacts, bundle=options.bundle)
-    bundles = [read_bundle(directory) for directory in settings.bundle or find_bundles(settings.artifacts)]
+    directories = settings.bundle or find_bundles(settings.artifacts)
+    bundles = [read_bundle(directory, trusted=settings.trusted_bundles) for directory in directories]
 
     def tell(line: str) -> None:
         if not options.quiet:

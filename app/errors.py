@@ -28,7 +28,10 @@ SentopicError
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
+
+_LONGEST_WHY: Final = 400
+"""Characters."""
 
 
 class SentopicError(Exception):
@@ -58,12 +61,12 @@ class KeyStoreError(SentopicError):
 
 
 class BundleError(SentopicError):
-    """`path` is the file at fault."""
+    """`path` is the file at fault. `why` may quote it: it stays one line, so that no file speaks for the service."""
 
     code = "bundle_invalid"
 
     def __init__(self, path: Path, why: str) -> None:
-        super().__init__(f"{path}: {why}")
+        super().__init__(f"{_in_one_line(str(path))}: {_in_one_line(why[:_LONGEST_WHY])}")
         self.path = path
 
 
@@ -174,3 +177,8 @@ class ClientLeftError(SentopicError):
 
     def __init__(self) -> None:
         super().__init__("The client closed the connection.")
+
+
+def _in_one_line(text: str) -> str:
+    """Nothing in it ends a line or steers a terminal."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -55,7 +55,7 @@ def read_bundles(settings: Settings) -> Iterator[Trained]:
     encoders: dict[str, TextEncoder] = {}
     found = set[tuple[str, str]]()
     for directory in settings.bundle or find_bundles(settings.artifacts):
-        bundle = read_bundle(directory, vocabularies)
+        bundle = read_bundle(directory, vocabularies, settings.trusted_bundles)
         manifest = bundle.manifest
         if (manifest.task, manifest.model) in found:
             raise BundleError(directory, f"there is another bundle of {manifest.task}/{manifest.model}")

@@ -1,14 +1,18 @@
 """Reads a `.keras` file without Keras, so that reading one can run no code.
 
 The file is a zip of `config.json` (the layers and how they are joined) and `model.weights.h5`
-(`layers/<group>/[cell/]vars/<i>`, where the attribute `name` of `vars` is the layer's). Anything that such
-a file need not hold is refused before it is used: other members, links, virtual or compressed data, foreign classes.
+(`layers/<group>/[cell/]vars/<i>`, where a group is named after its layer's class, and numbered). Anything that such
+a file need not hold is refused before it is used: other members, links, virtual or compressed data, foreign classes,
+and sizes that are declared but not there, for which Keras would make room.
 """
 
 import io
 import json
+import re
+import stat
 import zipfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +26,8 @@ from app.errors import BundleError, UnsupportedLayerError
 MAX_MODEL_BYTES: Final = 256 * 2**20
 MAX_CONFIG_BYTES: Final = 2**20
 MAX_NODES: Final = 1_000
+MAX_JOINED: Final = 1_000
+"""Tensors that one is joined from, each with what it is joined from itself."""
 
 _MEMBERS: Final = {"metadata.json", "config.json", "model.weights.h5"}
 _MODULES: Final = ("keras", "keras.layers", "keras.initializers", "keras.regularizers", "keras.constraints")
@@ -35,6 +41,12 @@ TRUSTED: Final = frozenset(
     "ReLU LeakyReLU Softmax TimeDistributed".split()
 )
 """Layers that compute numbers and nothing else. `Lambda` and its kin can never be on this list."""
+
+_SIZES: Final = frozenset({"units", "filters", "kernel_size", "input_dim", "output_dim"})
+"""What a layer's configuration says of its weights' shapes."""
+_SPANS: Final = frozenset({"dilation_rate", "pool_size", "strides"})
+MAX_SPAN: Final = 10_000
+"""Steps that a layer looks or goes ahead: with padding, room is made for them. No window has more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +74,13 @@ class ModelFile:
         tables = [layer.weights["vars/0"] for layer in self.layers if layer.kind == "Embedding"]
         return min((len(table) for table in tables), default=0)
 
+    @property
+    def steps(self) -> int | None:
+        """Ids a window; None: of any length."""
+        source = next(layer for layer in self.layers if layer.kind == "InputLayer")
+        steps: int | None = source.config["batch_shape"][1]
+        return steps
+
 
 def parse(data: bytes, path: Path) -> ModelFile:
     """Raises BundleError (`path`, and why) for whatever is not a plain Keras model of trusted layers."""
@@ -70,9 +89,14 @@ def parse(data: bytes, path: Path) -> ModelFile:
             _check_members(path, archive.infolist())
             config = json.loads(archive.read("config.json"))
             # Read at once: a member opened as a stream is read again from its start for each step back.
-            with h5py.File(io.BytesIO(archive.read("model.weights.h5")), "r") as weights:
-                return _assemble(path, config, weights)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, zipfile.BadZipFile) as error:
+            content = archive.read("model.weights.h5")
+            with h5py.File(io.BytesIO(content), "r") as weights:
+                model = _assemble(path, config, _open_weights(path, weights, len(content)))
+            _ = model.vocabulary, model.steps  # so that whoever asks later gets an answer
+            return model
+    except BundleError:
+        raise
+    except Exception as error:
         raise BundleError(path, f"not a Keras model file ({type(error).__name__}: {error})") from error
 
 
@@ -83,15 +107,17 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
         limit = MAX_MODEL_BYTES if member.filename.endswith(".h5") else MAX_CONFIG_BYTES
         if member.file_size > limit or member.compress_type != zipfile.ZIP_STORED:
             raise BundleError(path, f"{member.filename} is compressed or larger than {limit} bytes")
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise BundleError(path, f"{member.filename} is a link")
 
 
-def _assemble(path: Path, config: dict[str, Any], weights: h5py.File) -> ModelFile:
-    _check_classes(path, config)
-    if config["class_name"] not in ("Sequential", "Functional"):
+def _assemble(path: Path, config: dict[str, Any], arrays: dict[str, dict[str, NDArray[np.float32]]]) -> ModelFile:
+    if config["class_name"] not in ("Sequential", "Functional") or config.get("module") not in _MODEL_MODULES:
         raise BundleError(path, f"a {config['class_name']} model; only Sequential and Functional ones can be read")
+    _check_classes(path, list(config.values()))
     layers: list[Layer] = []
-    arrays = _open_weights(path, weights)
-    for entry in config["config"]["layers"]:
+    groups = _groups_of(entry["class_name"] for entry in config["config"]["layers"])
+    for entry, group in zip(config["config"]["layers"], groups, strict=True):
         if entry.get("module") != "keras.layers":
             raise BundleError(path, f"{entry['class_name']} is not a layer of Keras")
         layer_config, name = entry["config"], entry["config"]["name"]
@@ -101,7 +127,9 @@ def _assemble(path: Path, config: dict[str, Any], weights: h5py.File) -> ModelFi
             inputs = (layers[-1].name,) if layers else ()
         if missing := set(inputs) - {layer.name for layer in layers}:
             raise BundleError(path, f"layer {name} reads {missing.pop()}, which does not come before it")
-        layers.append(Layer(entry["class_name"], name, layer_config, inputs, arrays.get(name, {})))
+        layers.append(Layer(entry["class_name"], name, layer_config, inputs, arrays.get(group, {})))
+        _check_sizes(path, layers[-1])
+    _check_joins(path, layers)
     if sum(layer.kind == "InputLayer" for layer in layers) != 1:
         raise BundleError(path, "a text model has exactly one input")
     return ModelFile(path, tuple(layers), _output_of(path, config, layers))
@@ -121,14 +149,48 @@ def _check_classes(path: Path, node: Any) -> None:
 
 def _check_class(path: Path, node: dict[str, Any]) -> None:
     kind, module = node["class_name"], node.get("module")
-    if kind in ("Sequential", "Functional") and module in _MODEL_MODULES:
-        return
     if module not in _MODULES or node.get("registered_name"):
         raise BundleError(path, f"it names {module}.{kind}, which is not a part of a plain Keras model")
     if module == "keras.layers" and kind not in TRUSTED:
         raise UnsupportedLayerError(path, f"layer {kind} is not on the list of trusted layers")
     if module == "keras" and kind not in ("DTypePolicy",):
         raise BundleError(path, f"it names {module}.{kind}, which is not a part of a plain Keras model")
+
+
+def _groups_of(kinds: Iterable[str]) -> Iterator[str]:
+    """Where Keras keeps each layer's weights: dense, dense_1, simple_rnn, ..."""
+    before: Counter[str] = Counter()
+    for kind in kinds:
+        stem = re.sub(r"(?<=.)(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])", "_", kind).lower()
+        yield f"{stem}_{before[stem]}" if before[stem] else stem
+        before[stem] += 1
+
+
+def _check_sizes(path: Path, layer: Layer) -> None:
+    """Keras makes room for what a layer declares before it looks at the weights."""
+    there = {size for array in layer.weights.values() for size in array.shape}
+    stack: list[Any] = [layer.config]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, list):
+            stack.extend(item)
+        elif isinstance(item, dict):
+            stack.extend(item.values())
+            for key in (_SIZES | _SPANS) & item.keys():
+                sizes = item[key] if isinstance(item[key], list) else [item[key]]
+                fits = there.issuperset(sizes) if key in _SIZES else all((size or 0) <= MAX_SPAN for size in sizes)
+                if not fits:
+                    raise BundleError(path, f"layer {layer.name} declares {key} = {item[key]}, which is not there")
+
+
+def _check_joins(path: Path, layers: list[Layer]) -> None:
+    """Without a single weight, layers that join something with itself, one after the other, make it of any size."""
+    parts: dict[str, int] = {}
+    for layer in layers:
+        inputs = [parts[name] for name in layer.inputs] or [1]
+        parts[layer.name] = sum(inputs) if layer.kind == "Concatenate" else max(inputs)
+        if parts[layer.name] > MAX_JOINED:
+            raise BundleError(path, f"layer {layer.name} is joined from more than {MAX_JOINED} tensors")
 
 
 def _inputs_of(path: Path, entry: dict[str, Any]) -> Iterator[str]:
@@ -144,6 +206,8 @@ def _inputs_of(path: Path, entry: dict[str, Any]) -> Iterator[str]:
                 stack.extend(reversed(item))
             elif isinstance(item, dict) and item.get("class_name") == "__keras_tensor__":
                 yield item["config"]["keras_history"][0]
+        if "__keras_tensor__" in json.dumps(node["kwargs"]):
+            raise BundleError(path, f"layer {entry['name']} takes a tensor by name")
 
 
 def _output_of(path: Path, config: dict[str, Any], layers: list[Layer]) -> str:
@@ -160,10 +224,13 @@ def _output_of(path: Path, config: dict[str, Any], layers: list[Layer]) -> str:
     return name
 
 
-def _open_weights(path: Path, weights: h5py.File) -> dict[str, dict[str, NDArray[np.float32]]]:
-    """Layer name -> the layer's weights by their path in it. Follows no link, and reads nothing unchecked."""
+def _open_weights(path: Path, weights: h5py.File, room: int) -> dict[str, dict[str, NDArray[np.float32]]]:
+    """Layer's group -> its weights by their path in it. Follows no link, and reads nothing unchecked.
+
+    No attributes either: a text of no fixed length can crash HDF5 or keep it busy for ever. `room`: bytes that all data
+    together may have, which are the file's own; one array may stand there under many names.
+    """
     arrays: dict[str, dict[str, NDArray[np.float32]]] = {}
-    names: dict[str, str] = {}
     stack, left = [("", weights)], MAX_NODES
     while stack:
         place, group = stack.pop()
@@ -175,11 +242,13 @@ def _open_weights(path: Path, weights: h5py.File) -> dict[str, dict[str, NDArray
                 raise BundleError(path, f"it holds more than {MAX_NODES} groups and arrays")
             if isinstance(node, h5py.Group):
                 stack.append((f"{place}/{key}", node))
-                if len(steps) == 3 and steps[0] == "layers" and key == "vars":
-                    names[steps[1]] = str(node.attrs["name"])
-            elif steps[0] == "layers" and "seed_generator" not in steps:
+                continue
+            if node.external or node.is_virtual or node.chunks or node.nbytes > room:
+                raise BundleError(path, f"{node.name} is not plain data of a sane size")  # nor may Keras read it
+            room -= node.nbytes
+            if steps[0] == "layers" and "seed_generator" not in steps:
                 arrays.setdefault(steps[1], {})["/".join(steps[2:])] = _read(path, node)
-    return {names[group]: found for group, found in arrays.items()}
+    return arrays
 
 
 def _follow(path: Path, group: h5py.Group, key: str) -> h5py.Group | h5py.Dataset:
@@ -189,9 +258,9 @@ def _follow(path: Path, group: h5py.Group, key: str) -> h5py.Group | h5py.Datase
 
 
 def _read(path: Path, node: h5py.Dataset) -> NDArray[np.float32]:
-    if node.external or node.is_virtual or node.chunks or node.nbytes > MAX_MODEL_BYTES:
-        raise BundleError(path, f"{node.name} is not plain data of a sane size")
     if node.dtype != np.float32:
         raise BundleError(path, f"{node.name} is {node.dtype}; only float32 weights can be read")
     array: NDArray[np.float32] = node[()]
+    if not np.isfinite(array).all():
+        raise BundleError(path, f"{node.name} holds values that are no numbers")
     return array

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.bundle import Digest
 from app.engines.base import EngineOptions, Precision
 from app.engines.open import EngineName
 from app.errors import SettingsError
@@ -26,6 +27,9 @@ class Settings(BaseSettings):
     )
     artifacts: Path = Field(SHIPPED, description="Directory of bundles, `<task>/<model>/`. Default: the shipped ones.")
     bundle: list[Path] = Field([], description="Serve just these bundle directories (a JSON list), not `artifacts`.")
+    trusted_bundles: list[Digest] = Field(
+        [], description="Seals (`sha256` in `bundle.json`, a JSON list) of the only bundles to serve; none: any bundle."
+    )
     engine: EngineName = Field(
         "auto", description="`onnx`, `keras`, or `auto`: `keras` where TensorFlow and a GPU are found."
     )

@@ -141,6 +141,16 @@ def test_golden_text_that_is_not_reproduced_is_refused(bundle: Path) -> None:
     refuse(bundle, "bundle.json", "golden text 2 is not reproduced")
 
 
+def test_bundle_that_is_not_trusted_is_refused_with_its_seal_before_its_files_are_read(bundle: Path) -> None:
+    sha256 = read_bundle(bundle).manifest.sha256
+    assert read_bundle(bundle, trusted=["0" * 64, sha256]).manifest.sha256 == sha256
+    for path in bundle.iterdir():
+        if path.name != "bundle.json":
+            path.unlink()
+    with pytest.raises(BundleError, match=f"bundle.json: its SHA-256 is {sha256}, which is not among the trusted"):
+        read_bundle(bundle, trusted=["0" * 64])
+
+
 def swap_labels(manifest: dict[str, Any]) -> None:
     one, other = manifest["labels"][0], manifest["labels"][3]
     one["name"], other["name"] = other["name"], one["name"]

@@ -1,5 +1,6 @@
 """`sentopic serve` as processes: what it prints, how it starts, fails and ends."""
 
+import json
 import os
 import re
 import shutil
@@ -163,6 +164,20 @@ def test_keys_that_cannot_be_read_are_one_line(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("SENTOPIC_KEYS", str(tmp_path / "keys"))
     for workers in ("1", "2"):
         assert "keys: no such file or directory" in fail("--port", "0", "--workers", workers)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_only_trusted_bundles_are_served(monkeypatch: pytest.MonkeyPatch, workers: str) -> None:
+    seals = {
+        model: json.loads((SHIPPED / "topic" / model / "bundle.json").read_text())["sha256"]
+        for model in ("gru", "lstm")
+    }
+    monkeypatch.setenv("SENTOPIC_TRUSTED_BUNDLES", json.dumps([seals["gru"]]))
+    options = ("--port", "0", "--workers", workers, "--bundle", SHIPPED / "topic" / "gru")
+    with serving(*options) as (_, line):
+        assert "topic/gru" in line
+    told = fail(*options, "--bundle", SHIPPED / "topic" / "lstm")
+    assert f"{SHIPPED / 'topic' / 'lstm' / 'bundle.json'}: its SHA-256 is {seals['lstm']}, which is not among" in told
 
 
 def test_wrong_use_exits_with_2() -> None:

@@ -194,6 +194,7 @@ def _describe_model(classifier: Classifier, *, default: bool) -> schemas.ModelOu
         default=default,
         engine=classifier.engine.name,
         precision=classifier.engine.precision,
+        sha256=manifest.sha256,
         recipe=str(manifest.recipe.get("name", "")),
         parameters=manifest.parameters,
         num_words=manifest.text.num_words,

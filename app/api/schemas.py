@@ -99,6 +99,7 @@ class ModelOut(BaseModel):
     default: bool
     engine: str
     precision: Precision
+    sha256: str = Field(description="The bundle's seal, for `trusted_bundles`.")
     recipe: str
     parameters: int
     num_words: int

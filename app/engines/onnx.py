@@ -108,7 +108,7 @@ def _open_session(compiled: Compiled, threads: int) -> tuple[onnxruntime.Inferen
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what fails is raised as well
     options.enable_cpu_mem_arena = False  # it would keep the largest batch's memory for ever
     values = {name: onnxruntime.OrtValue.ortvalue_from_numpy(array) for name, array in compiled.weights.items()}
     options.add_external_initializers(list(values), list(values.values()))  # makes the graph whole, by copying

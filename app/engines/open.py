@@ -8,7 +8,7 @@ import numpy as np
 
 from app.bundle import MANIFEST, Bundle
 from app.engines.base import Engine, EngineOptions, Precision
-from app.errors import BundleError, StartError
+from app.errors import BundleError, SentopicError, StartError
 from app.text import TextEncoder
 
 EngineName = Literal["auto", "onnx", "keras"]
@@ -26,8 +26,15 @@ def open_engine(
 
     `auto` is `keras` where TensorFlow and a GPU are found, else `onnx`.
     """
-    engine = _build(bundle, choose(name), options)
-    _check_golden(bundle, engine, encoder or bundle.encoder())
+    chosen = choose(name)
+    try:
+        engine = _build(bundle, chosen, options)
+        _check_golden(bundle, engine, encoder or bundle.encoder())
+    except (SentopicError, ImportError):
+        raise
+    except Exception as error:  # whatever a runtime raises where weights and layers do not fit together
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise BundleError(bundle.model.path, f"the {chosen} engine cannot run it ({reason})") from error
     return engine
 
 
@@ -54,8 +61,10 @@ def _build(bundle: Bundle, name: Literal["onnx", "keras"], options: EngineOption
 def _check_golden(bundle: Bundle, engine: Engine, encoder: TextEncoder) -> None:
     allowed = GOLDEN_TOLERANCES[engine.precision]
     for place, golden in enumerate(bundle.manifest.golden, start=1):
-        scores = bundle.manifest.scores(engine.predict(encoder.encode(golden.text).windows))
-        if not np.abs(scores - np.array(golden.scores)).max() <= allowed:  # not <=: NaN must fail
+        probabilities = engine.predict(encoder.encode(golden.text).windows)
+        scores = bundle.manifest.scores(probabilities)
+        apart = np.abs(scores - np.array(golden.scores)).max()
+        if not np.isfinite(probabilities).all() or not apart <= allowed:  # not <=: NaN must fail
             raise BundleError(
                 bundle.directory / MANIFEST,
                 f"golden text {place} is not reproduced by the {engine.name} engine ({allowed:g} allowed)",

@@ -1,7 +1,11 @@
 """The prediction routes, asked over the network."""
 
+import json
+
 import httpx
 import pytest
+
+from app.settings import SHIPPED
 
 GOOD = "A wonderful film with a great cast. I loved every minute of it, and so will you."
 BAD = "An awful film. The worst plot, terrible acting, boring from start to end. A waste of time."
@@ -138,6 +142,9 @@ def test_tasks_describe_labels_models_and_limits(client: httpx.Client) -> None:
     assert [label["name"] for label in tasks["sentiment"]["labels"]] == ["negative", "positive"]
     assert len(tasks["topic"]["labels"]) == 46
     assert {model["name"] for model in tasks["topic"]["models"]} == {"lstm", "gru"}
+    for name, task in tasks.items():
+        for model in task["models"]:
+            assert model["sha256"] == json.loads((SHIPPED / name / model["name"] / "bundle.json").read_text())["sha256"]
     assert tasks["topic"]["limits"]["max_text_chars"] == 100_000
     assert client.get("/tasks/topic").json() == tasks["topic"]
 
