@@ -26,7 +26,7 @@ from app.engines.base import Engine, Probabilities
 from app.errors import DeadlineError, OverloadedError
 from app.text import Ids
 
-_FIRST_GUESS_WINDOWS_PER_S: Final = 500.0
+_FIRST_GUESS_WINDOWS_PER_S: Final = 2_000.0
 _FIRST_GUESS_STEPS_PER_S: Final = 100.0
 _SMOOTHING: Final = 0.2
 
@@ -63,10 +63,12 @@ class _Nobody:
 class _Ticket:
     """Windows that wait for their answer; a large one is answered in several batches."""
 
-    __slots__ = ("answered", "deadline", "engine_s", "future", "ids", "parts", "queued", "taken")
+    __slots__ = ("answered", "deadline", "engine_s", "future", "ids", "parts", "patient", "queued", "taken")
 
-    def __init__(self, ids: Ids, future: asyncio.Future[Predicted], queued: float, deadline: float) -> None:
-        self.ids, self.future, self.queued, self.deadline = ids, future, queued, deadline
+    def __init__(
+        self, ids: Ids, future: asyncio.Future[Predicted], queued: float, deadline: float, *, patient: bool
+    ) -> None:
+        self.ids, self.future, self.queued, self.deadline, self.patient = ids, future, queued, deadline, patient
         self.engine_s = 0.0
         self.taken = self.answered = 0
         self.parts: list[Probabilities] = []
@@ -108,7 +110,9 @@ class Batcher:
         # The thread and the event loop change these, under the lock.
         self._queue: deque[_Ticket] = deque()
         self._large: _Ticket | None = None
-        self._waiting = 0
+        self._waiting = self._impatient = 0
+        self._empty_at = -math.inf
+        """When nobody impatient waited last."""
         self._busy = False
         # The event loop's own.
         self._open: dict[_Ticket, float] = {}
@@ -152,11 +156,11 @@ class Batcher:
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
 
-    async def predict(self, ids: Ids, timeout_s: float) -> Predicted:
+    async def predict(self, ids: Ids, timeout_s: float, *, patient: bool = False) -> Predicted:
         """What the engine makes of windows (n, maxlen).
 
         Raises OverloadedError if the queue has no room for n more or does not get empty, DeadlineError after
-        `timeout_s`.
+        `timeout_s`. One who is `patient` asks for a part of much, and is not refused because others wait.
         An empty queue has room for anything, or a text larger than the queue could never be answered.
         """
         loop = asyncio.get_running_loop()
@@ -166,12 +170,13 @@ class Batcher:
             self._had_turn = True
             loop.call_soon(self._end_turn)
             return Predicted(self._run(ids, steps), 0.0, self._clock() - now)
-        ticket = _Ticket(ids, loop.create_future(), now, now + timeout_s)
+        ticket = _Ticket(ids, loop.create_future(), now, now + timeout_s, patient=patient)
         with self._lock:
-            if self._waiting and (self._waiting + len(ids) > self._max_queue or self._is_overloaded(now)):
+            is_full = self._waiting > 0 and self._waiting + len(ids) > self._max_queue
+            if is_full or (not patient and self._is_crowded(now)):
                 raise OverloadedError(self.retry_after_s)
             self._queue.append(ticket)
-            self._waiting += len(ids)
+            self._add_waiting(ticket, len(ids))
             self._observer.set_queue(self._waiting)
         if not self._dispatching:
             self._dispatching = True
@@ -185,14 +190,21 @@ class Batcher:
             del self._open[ticket]
             self._leave(ticket)
 
-    def _is_overloaded(self, now: float) -> bool:
-        """Whether whoever comes next has waited for longer than anybody should without a first turn.
+    def _is_crowded(self, now: float) -> bool:
+        """Whether more waits than the engine does in the time allowed, and the queue has not been empty for as long.
 
-        A burst may fill the queue in no time, but a load that is too much cannot keep it full: everybody would wait for
-        long, and as many be refused. Large requests, which take turns, keep nobody from a first one.
+        A burst may fill the queue, but a load that is too much cannot keep it full: everybody would wait for long, and
+        as many be refused.
         """
-        head = self._queue[0] if self._queue else None
-        return head is not None and bool(head.left) and not head.taken and now - head.queued > self._max_wait_s
+        if not self._impatient:
+            self._empty_at = now
+        too_many = self._impatient > max(self._max_batch, self._windows_per_s * self._max_wait_s)
+        return too_many and now - self._empty_at > self._max_wait_s
+
+    def _add_waiting(self, ticket: _Ticket, windows: int) -> None:
+        self._waiting += windows
+        if not ticket.patient:
+            self._impatient += windows
 
     def _may_run_at_once(self, windows: int, steps: int) -> bool:
         """If nobody else is there: one text in a turn of the event loop, or many would go one by one for ever."""
@@ -227,7 +239,7 @@ class Batcher:
 
     def _forget(self, ticket: _Ticket) -> None:
         """What it has not got is not wanted any more, and takes no memory while it is still in the queue."""
-        self._waiting -= ticket.left
+        self._add_waiting(ticket, -ticket.left)
         ticket.ids = ticket.ids[:0].copy()
         ticket.taken = 0
         while self._queue and not self._queue[0].left:
@@ -289,7 +301,7 @@ class Batcher:
             batch.parts.append(ticket.ids[ticket.taken : ticket.taken + share])
             batch.tickets.append(ticket)
             ticket.taken += share
-            self._waiting -= share
+            self._add_waiting(ticket, -share)
         return share
 
     def _run(self, ids: Ids, steps: int) -> Probabilities:

@@ -144,15 +144,15 @@ class Classifier:
         ids = np.concatenate([encoded.windows for _, encoded in group])
         order = np.count_nonzero(ids == PAD, axis=1).argsort(kind="stable")  # a batch of one length costs least
         probabilities = np.empty((len(ids), len(self.manifest.labels)), np.float32)
-        probabilities[order] = await self._predict(ids[order], timeout_s, stages)
+        probabilities[order] = await self._predict(ids[order], timeout_s, stages, patient=True)
         start = 0
         for place, encoded in group:
             end = start + len(encoded.windows)
             results[place] = self._answer(encoded, self.manifest.scores(probabilities[start:end]))
             start = end
 
-    async def _predict(self, ids: Ids, timeout_s: float, stages: Stages) -> Probabilities:
-        predicted = await self.batcher.predict(ids, timeout_s)
+    async def _predict(self, ids: Ids, timeout_s: float, stages: Stages, *, patient: bool = False) -> Probabilities:
+        predicted = await self.batcher.predict(ids, timeout_s, patient=patient)
         self._metrics.add_wait(predicted.queue_s)
         stages.add("queue", predicted.queue_s)
         stages.add("engine", predicted.engine_s)

@@ -53,9 +53,9 @@ class Settings(BaseSettings):
         4_096, ge=1, description="Most windows that wait for one model, about a second's work; beyond, 503."
     )
     max_wait_s: float = Field(
-        0.2,
+        0.15,
         gt=0,
-        description="Longest wait for a first turn while more requests come, in seconds; a burst may wait longer.",
+        description="Work that may wait in a queue that never gets empty, in seconds; bursts and batches may be more.",
     )
     max_requests: int = Field(
         1_024, ge=1, description="Most requests being answered at once; each holds its body and its results in memory."
