@@ -51,5 +51,5 @@ def test_try_it_out_answers_the_first_example(page: Page, task: str, label: str)
 
 
 def test_every_route_stands_on_the_page(page: Page) -> None:
-    expect(page.locator(".opblock")).to_have_count(8)
+    expect(page.locator(".opblock")).to_have_count(9)
     expect(page.locator(".info .title")).to_contain_text("Sentopic")
