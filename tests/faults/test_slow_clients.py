@@ -29,6 +29,11 @@ def drip(line: socket.socket, pieces: bytes, seconds: float) -> float:
     raise AssertionError(f"still open after {seconds} s")
 
 
+@pytest.fixture(scope="module")
+def impatient(start_once: Any) -> Any:
+    return start_once(client_timeout_s=PATIENCE_S, keep_alive_s=1)
+
+
 @pytest.mark.parametrize(
     ("first", "then"),
     [
@@ -43,9 +48,10 @@ def drip(line: socket.socket, pieces: bytes, seconds: float) -> float:
     ids=["silent", "empty lines", "half a line", "header without end", "no body", "slow body", "body without end"],
 )
 @pytest.mark.parametrize("before", [0, 1], ids=["first request", "second request"])
-def test_request_that_does_not_come_to_its_end_is_cut_off(start: Any, first: bytes, then: bytes, before: int) -> None:
-    service = start(client_timeout_s=PATIENCE_S, keep_alive_s=1)
-    with service.connect() as line:
+def test_request_that_does_not_come_to_its_end_is_cut_off(
+    impatient: Any, first: bytes, then: bytes, before: int
+) -> None:
+    with impatient.connect() as line:
         for _ in range(before):
             line.sendall(HEAD + b"content-length: 26\r\n\r\n" + BODY)
             assert b" 200 " in line.recv(65_536)
