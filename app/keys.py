@@ -156,7 +156,7 @@ class _Table:
             raise KeyStoreError("keys in a database need SQLAlchemy: pip install 'sentopic[database]'") from None
         self._sql = sql
         try:
-            self._engine = sql.create_engine(url, pool_pre_ping=True)
+            self._engine = sql.create_engine(url, poolclass=sql.NullPool)  # it is asked seldom
         except (sql.exc.SQLAlchemyError, ImportError) as error:
             raise KeyStoreError(f"the keys' database: {error}") from error
         text = sql.Text

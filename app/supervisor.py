@@ -163,17 +163,17 @@ class Supervisor(Generic[Shared]):
 
     def _heed(self, number: int) -> None:
         if number in (signal.SIGTERM, signal.SIGINT):
-            self._stop()
+            self._stop(hurry=self._stopping and number == signal.SIGINT)
         elif number == signal.SIGHUP:
             self._asked = True  # again, maybe, while a reload is under way: what it reads may be old by now
 
-    def _stop(self) -> None:
-        again, self._stopping = self._stopping, True
+    def _stop(self, *, hurry: bool = False) -> None:
+        self._stopping = True
         self._on_stop()
         for worker in self._workers:
             self._dismiss(worker)
-            if again:
-                worker.kill_at = 0.0
+            if hurry:
+                worker.kill_at = time.monotonic()
 
     def _reload(self) -> None:
         self._asked = False
@@ -196,7 +196,7 @@ class Supervisor(Generic[Shared]):
                 _log.warning("worker %s does not %s and is killed", worker.pid, what)
                 os.kill(worker.pid, signal.SIGKILL)
                 worker.heard = now
-                worker.kill_at += HUNG_AFTER_S
+                worker.kill_at = max(worker.kill_at, now) + HUNG_AFTER_S
         if not self._stopping:
             if self._asked and self._started and self._newest == self._serving:
                 self._reload()
@@ -284,7 +284,8 @@ class Supervisor(Generic[Shared]):
 
 def _forget_parent(descriptors: list[int]) -> None:
     """A new worker leaves Ctrl-C and reloads to its parent, and ends with SIGTERM until it can do better."""
-    for descriptor in (signal.set_wakeup_fd(-1), *descriptors):
+    wakeup = signal.set_wakeup_fd(-1)  # -1 where Python has forgotten it already
+    for descriptor in [*descriptors, *([wakeup] if wakeup >= 0 else [])]:
         os.close(descriptor)
     for number in _HEEDED:
         signal.signal(number, signal.SIG_IGN if number in (signal.SIGINT, signal.SIGHUP) else signal.SIG_DFL)

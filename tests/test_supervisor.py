@@ -248,6 +248,26 @@ def test_second_ctrl_c_waits_for_nobody(tmp_path: Path) -> None:
         assert play.process.wait(5) == 0
 
 
+def test_second_sigterm_hurries_nobody(tmp_path: Path) -> None:
+    """Whoever stops a group of processes sends it to parent and workers, and often twice."""
+    scene = """
+    def work(what, lifeline):
+        signal.signal(signal.SIGTERM, lambda *_: ends.append(1))
+        lifeline.tell_ready()
+        while not ends:
+            time.sleep(0.02)
+        time.sleep(1)
+        (here / f"{lifeline.place} answered all").touch()
+    """
+    with playing(tmp_path, scene) as play:
+        play.send(signal.SIGTERM)
+        time.sleep(0.2)
+        play.send(signal.SIGTERM)
+        assert play.process.wait(5) == 0
+        assert play.said == ""
+        assert len(list(tmp_path.glob("* answered all"))) == 2
+
+
 def test_first_workers_that_cannot_start_are_status_1_and_one_line(tmp_path: Path) -> None:
     scene = """
     def work(what, lifeline):
