@@ -79,12 +79,12 @@ def read_shared(settings: Settings) -> Shared:
     trained = list(read_bundles(settings))
     if choose(settings.engine) == "onnx":
         trained = [replace(one, bundle=replace(one.bundle, model_bytes=b"")) for one in trained]  # it has been parsed
-    metrics = _measure([one.bundle.manifest for one in trained], settings)
+    metrics = _open_metrics([one.bundle.manifest for one in trained], settings)
     _settle_memory()
     return Shared(trained, metrics)
 
 
-def _measure(manifests: list[Manifest], settings: Settings) -> Metrics:
+def _open_metrics(manifests: list[Manifest], settings: Settings) -> Metrics:
     return Metrics(manifests, choose(settings.engine), __version__, settings.workers)
 
 
@@ -96,7 +96,7 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
     """
     settings = settings or load_settings()
     opened = [_open(one, settings) for one in (shared.trained if shared else read_bundles(settings))]
-    metrics = shared.metrics if shared else _measure([one.manifest for one in opened], settings)
+    metrics = shared.metrics if shared else _open_metrics([one.manifest for one in opened], settings)
     metrics.take_row(place)
     catalog = Catalog([_employ(one, settings, metrics) for one in opened])
     keyring = Keyring(open_store(settings.keys)) if settings.keys else None

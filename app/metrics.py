@@ -18,8 +18,9 @@ from app.bundle import Manifest
 if TYPE_CHECKING:
     from prometheus_client import Metric
 
-STATUSES: Final = (200, 400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 499, 500, 503, 504)
-ROUTES: Final = ("single", "batch", "other")
+OTHER: Final = "other"
+STATUSES: Final = (200, 304, 307, 400, 401, 403, 404, 405, 413, 415, 422, 429, 499, 500, 503, 504, OTHER)
+ROUTES: Final = ("single", "batch", OTHER)
 NO_TASK: Final = ""
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -171,7 +172,7 @@ class Metrics:
         self.row[self.in_progress.places[()]] -= 1
         place = self.requests.places.get((task, route, status))
         if place is None:
-            place = self.requests.places[NO_TASK, "other", status if status in STATUSES else 500]
+            place = self.requests.places[task, route, OTHER]
         self.observe(place, _SECONDS, seconds)
 
     def collect(self) -> Iterator["Metric"]:

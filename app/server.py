@@ -146,6 +146,8 @@ class Server(uvicorn.Server):
             await self._service.reload()
         except SentopicError as error:
             _log.warning("nothing was reloaded: %s", error)
+        except Exception:  # noqa: BLE001 - what is served is worth more than what is not
+            _log.exception("nothing was reloaded")
         else:
             _log.info("reloaded")
         finally:

@@ -182,6 +182,9 @@ class Supervisor(Generic[Shared]):
         except SentopicError as error:
             _log.warning("nothing was reloaded: %s", error)
             return
+        except Exception:  # noqa: BLE001 - what is served is worth more than what is not
+            _log.exception("nothing was reloaded")
+            return
         self._shared[self._serving + 1] = shared
 
     def _tend(self) -> None:
@@ -205,7 +208,7 @@ class Supervisor(Generic[Shared]):
 
     def _fill(self, now: float) -> None:
         for generation in list(self._shared):
-            while len(self._of(generation)) < self._count and (generation != self._serving or now >= self._not_before):
+            while len(self._of(generation)) < self._count and now >= self._not_before:
                 self._fork(generation)
 
     def _promote(self) -> None:
@@ -246,11 +249,13 @@ class Supervisor(Generic[Shared]):
             self._failed = True
             self._stop()
         else:
-            self._failures = 0 if worker.ready else self._failures + 1
-            wait = BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)]
-            self._not_before = time.monotonic() + wait
-            when = f" in {wait:g} s" * (wait > 0)
-            _log.warning("worker %s: %s; another one starts%s", worker.pid, worker.why or how, when)
+            self._try_again(f"worker {worker.pid}: {worker.why or how}", failed=not worker.ready)
+
+    def _try_again(self, why: str, *, failed: bool) -> None:
+        self._failures = self._failures + 1 if failed else 0
+        wait = BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)]
+        self._not_before = time.monotonic() + wait
+        _log.warning("%s; another one starts%s", why, f" in {wait:g} s" * (wait > 0))
 
     def _fork(self, generation: int) -> None:
         line, end = os.pipe()
@@ -260,7 +265,14 @@ class Supervisor(Generic[Shared]):
         sys.stderr.flush()
         # Held back, or a signal to a child that still has its parent's handlers would reach the parent.
         signal.pthread_sigmask(signal.SIG_BLOCK, _HEEDED)
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEEDED)
+            os.close(line)
+            os.close(end)
+            self._try_again(f"no worker could be started: {error.strerror}", failed=True)
+            return
         if pid:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEEDED)
             os.close(end)

@@ -145,6 +145,25 @@ def test_worker_that_dies_before_it_is_ready_is_tried_again_after_a_while(tmp_pa
         assert all(later - earlier >= 0.3 for earlier, later in pairwise(starts[3:]))
 
 
+def test_system_that_cannot_fork_for_a_while_is_asked_again(tmp_path: Path) -> None:
+    scene = """
+    fork = os.fork
+    def refuse_once():
+        if (here / "crowded").exists():
+            (here / "crowded").unlink()
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return fork()
+    os.fork = refuse_once
+    """
+    with playing(tmp_path, scene) as play:
+        (tmp_path / "crowded").touch()
+        dies, lives = play.workers
+        os.kill(dies, signal.SIGKILL)
+        play.until(lambda: "no worker could be started: Resource temporarily unavailable; another one" in play.said)
+        play.until(lambda: len(play.workers) == 2)
+        assert lives in play.workers
+
+
 def test_reload_starts_new_workers_before_the_old_ones_go(tmp_path: Path) -> None:
     scene = """
     def work(what, lifeline):
@@ -194,6 +213,19 @@ def test_reload_of_what_cannot_be_read_changes_nothing(tmp_path: Path) -> None:
         assert play.workers == old
         os.kill(old[0], signal.SIGKILL)  # what was read at first is still there for another one
         play.until(lambda: len(play.workers) == 2 and old[0] not in play.workers)
+
+
+def test_reload_that_fails_in_a_way_nobody_foresaw_is_no_end_either(tmp_path: Path) -> None:
+    with playing(tmp_path) as play:
+        old = play.workers
+        (tmp_path / "what").unlink()
+        play.send(signal.SIGHUP)
+        play.until(lambda: "FileNotFoundError" in play.said)
+        assert play.said.startswith("sentopic: nothing was reloaded\n")
+        assert play.workers == old
+        (tmp_path / "what").write_text("second")
+        play.send(signal.SIGHUP)
+        play.until(lambda: "2 new workers answer" in play.said)
 
 
 def test_reload_whose_workers_cannot_start_changes_nothing_and_is_told_once(tmp_path: Path) -> None:

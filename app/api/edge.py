@@ -3,18 +3,14 @@
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import errors
 from app.api.security import Guard
 from app.errors import RequestError
-from app.metrics import NO_TASK, Metrics
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
+from app.metrics import NO_TASK, OTHER, Metrics
 
 ID: Final = "sentopic.id"
 """Where in a request's scope its id stands."""
@@ -35,10 +31,10 @@ _requests = logging.getLogger("sentopic.requests")
 class Edge:
     """ASGI middleware. It answers a defect, too, with a problem, so that nothing further out has to."""
 
-    def __init__(self, app: App, metrics: Metrics, guard: Guard | None = None) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, guard: Guard | None = None) -> None:
         self._app, self._metrics, self._guard = app, metrics, guard
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -67,7 +63,7 @@ class Edge:
             await errors.defect()(scope, receive, sending)
         finally:
             seconds = time.perf_counter() - started
-            task, route = scope.get(ASKED, (NO_TASK, "other"))
+            task, route = scope.get(ASKED, (NO_TASK, OTHER))
             self._metrics.end_request(task, route, status, seconds)
             if _requests.isEnabledFor(logging.INFO):
                 path = scope.get("raw_path", b"").decode("ascii", "backslashreplace")  # whose line breaks are escaped

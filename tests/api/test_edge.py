@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+import time
 from typing import Any
 
 import httpx
@@ -13,6 +14,20 @@ from app.main import create_app
 from app.settings import SHIPPED, Settings
 
 JSON = {"content-type": "application/json"}
+
+
+def test_nothing_but_a_defect_is_told_as_500(client: httpx.Client) -> None:
+    assert client.get("/").status_code == 307
+    style = client.get("/swagger/swagger-ui.css")
+    again = client.get("/swagger/swagger-ui.css", headers={"if-none-match": style.headers["etag"]})
+    part = client.get("/swagger/swagger-ui.css", headers={"range": "bytes=0-9"})
+    assert (again.status_code, part.status_code) == (304, 206)
+    end = time.monotonic() + 5
+    while 'route="other",status="other",task=""' not in (told := client.get("/metrics").text):
+        assert time.monotonic() < end  # a request is counted when all of it is over, a file closed too
+    assert 'route="other",status="304",task=""' in told
+    assert 'route="other",status="307",task=""' in told
+    assert 'status="500"' not in told
 
 
 @pytest.mark.parametrize(
