@@ -172,6 +172,8 @@ class Batcher:
             return Predicted(self._run(ids, steps), 0.0, self._clock() - now)
         ticket = _Ticket(ids, loop.create_future(), now, now + timeout_s, patient=patient)
         with self._lock:
+            if not self._impatient:
+                self._empty_at = now
             is_full = self._waiting > 0 and self._waiting + len(ids) > self._max_queue
             if is_full or (not patient and self._is_crowded(now)):
                 raise OverloadedError(self.retry_after_s)
@@ -196,8 +198,6 @@ class Batcher:
         A burst may fill the queue, but a load that is too much cannot keep it full: everybody would wait for long, and
         as many be refused.
         """
-        if not self._impatient:
-            self._empty_at = now
         too_many = self._impatient > max(self._max_batch, self._windows_per_s * self._max_wait_s)
         return too_many and now - self._empty_at > self._max_wait_s
 

@@ -47,6 +47,14 @@ status = Supervisor(workers, read, work, stop_s=stop_s).run(lambda what: tell("r
 sys.exit(status)
 """
 
+DEAF = """
+def work(what, lifeline):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    lifeline.tell_ready()
+    while lifeline.beat():
+        time.sleep(0.02)
+"""
+
 
 class Play:
     """A supervisor that runs, and what it says."""
@@ -247,15 +255,7 @@ def test_reload_whose_workers_cannot_start_changes_nothing_and_is_told_once(tmp_
 
 
 def test_worker_that_does_not_end_is_killed_in_time(tmp_path: Path) -> None:
-    scene = """
-    stop_s = 0.5
-    def work(what, lifeline):
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        lifeline.tell_ready()
-        while lifeline.beat():
-            time.sleep(0.02)
-    """
-    with playing(tmp_path, scene) as play:
+    with playing(tmp_path, f"stop_s = 0.5\n{DEAF}") as play:
         started = time.monotonic()
         play.send(signal.SIGTERM)
         assert play.process.wait(5) == 0
@@ -264,15 +264,7 @@ def test_worker_that_does_not_end_is_killed_in_time(tmp_path: Path) -> None:
 
 
 def test_second_ctrl_c_waits_for_nobody(tmp_path: Path) -> None:
-    scene = """
-    stop_s = 60
-    def work(what, lifeline):
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        lifeline.tell_ready()
-        while lifeline.beat():
-            time.sleep(0.02)
-    """
-    with playing(tmp_path, scene) as play:
+    with playing(tmp_path, f"stop_s = 60\n{DEAF}") as play:
         play.send(signal.SIGINT)
         time.sleep(0.2)
         assert len(play.workers) == 2
