@@ -36,6 +36,15 @@ _AT_ONCE_S: Final = 0.001
 _SOONEST_S: Final = 0.001
 """What two clocks may be apart."""
 
+_HELD_SHARE: Final = 0.05
+"""Of the longest wait, what may still wait while too much arrives: enough that the engine never stands idle."""
+
+_CALM_S: Final = 1.0
+"""How long nobody must have been refused for a load that is too much to be over."""
+
+_PASSING_S: Final = 0.25
+"""How long a load may be too much before it is taken to last."""
+
 _TURNS: Final = 4
 """Requests that find room in each batch at least, if so many wait: one of them in half of it, the others in turns."""
 
@@ -113,6 +122,8 @@ class Batcher:
         self._waiting = self._impatient = 0
         self._empty_at = -math.inf
         """When nobody impatient waited last."""
+        self._crowded_since = self._crowded_at = -math.inf
+        """When somebody was refused because others waited: first, and last until now."""
         self._busy = False
         # The event loop's own.
         self._open: dict[_Ticket, float] = {}
@@ -172,8 +183,6 @@ class Batcher:
             return Predicted(self._run(ids, steps), 0.0, self._clock() - now)
         ticket = _Ticket(ids, loop.create_future(), now, now + timeout_s, patient=patient)
         with self._lock:
-            if not self._impatient:
-                self._empty_at = now
             is_full = self._waiting > 0 and self._waiting + len(ids) > self._max_queue
             if is_full or (not patient and self._is_crowded(now)):
                 raise OverloadedError(self.retry_after_s)
@@ -192,14 +201,29 @@ class Batcher:
             del self._open[ticket]
             self._leave(ticket)
 
+    def refuse_if_crowded(self) -> None:
+        """Raises OverloadedError if `predict` would anyhow, and so spares its asker what comes before it."""
+        with self._lock:
+            if self._is_crowded(self._clock()):
+                raise OverloadedError(self.retry_after_s)
+
     def _is_crowded(self, now: float) -> bool:
         """Whether more waits than the engine does in the time allowed, and the queue has not been empty for as long.
 
         A burst may fill the queue, but a load that is too much cannot keep it full: everybody would wait for long, and
-        as many be refused.
+        as many be refused. While it lasts, hardly anything may wait, and who is answered is answered as if it did not.
         """
-        too_many = self._impatient > max(self._max_batch, self._windows_per_s * self._max_wait_s)
-        return too_many and now - self._empty_at > self._max_wait_s
+        if not self._impatient:
+            self._empty_at = now
+        is_over = now - self._crowded_at > _CALM_S
+        held = not is_over and now - self._crowded_since > _PASSING_S
+        wait_s = self._max_wait_s * (_HELD_SHARE if held else 1)
+        too_many = self._impatient > max(self._max_batch, self._windows_per_s * wait_s)
+        crowded = too_many and (held or now - self._empty_at > self._max_wait_s)
+        if crowded:
+            self._crowded_since = now if is_over else self._crowded_since
+            self._crowded_at = now
+        return crowded
 
     def _add_waiting(self, ticket: _Ticket, windows: int) -> None:
         self._waiting += windows

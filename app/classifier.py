@@ -78,6 +78,7 @@ class Classifier:
 
     async def classify(self, text: str, timeout_s: float, stages: Stages) -> Answer:
         """Raises TextTooLongError, OverloadedError or DeadlineError."""
+        self.batcher.refuse_if_crowded()
         encoded = self._admit(text, stages)
         if not encoded.known:
             return self._answer(encoded, self._shares)

@@ -120,6 +120,44 @@ def test_burst_may_fill_the_queue_but_a_load_that_is_too_much_cannot_keep_it_ful
     asyncio.run(scene())
 
 
+def test_while_too_much_keeps_arriving_no_more_than_a_batch_waits_and_then_bursts_may_come_again() -> None:
+    now = [0.0]
+
+    async def scene() -> None:
+        engine = GatedEngine(is_open=False)
+        options = {"max_batch_windows": 4, "max_queue_windows": 1_000, "max_wait_s": 0.01}
+        async with Batcher(engine, **options, clock=lambda: now[0]) as queue:  # type: ignore[arg-type]
+            waiting: list[asyncio.Task[Predicted]] = []
+
+            async def fill(number: int) -> None:
+                expected = queue.waiting_windows + number
+                waiting.extend(asyncio.create_task(queue.predict(windows(1), 60)) for _ in range(number))
+                await until(lambda: queue.waiting_windows == expected)
+
+            waiting.append(asyncio.create_task(queue.predict(windows(0), 60)))
+            await until(lambda: engine.batches)
+            await fill(30)
+            for moment in (0.1, 0.3):
+                now[0] = moment
+                with pytest.raises(OverloadedError):
+                    await queue.predict(windows(1), 60)
+            engine.gate.set()
+            await asyncio.gather(*waiting)
+            engine.gate.clear()
+            now[0] = 0.5
+            waiting[:] = [asyncio.create_task(queue.predict(windows(0), 60))]
+            await until(lambda: len(engine.batches[-1]) == 1)
+            await fill(5)
+            with pytest.raises(OverloadedError):
+                queue.refuse_if_crowded()
+            now[0] = 2.0
+            queue.refuse_if_crowded()
+            engine.gate.set()
+            await asyncio.gather(*waiting)
+
+    asyncio.run(scene())
+
+
 def test_those_who_are_patient_crowd_nobody_out() -> None:
     now = [0.0]
 

@@ -75,18 +75,29 @@ class Caller:
             if self._open >= CONNECTIONS and line is None:
                 period.dropped += 1
                 return
-            line = (await asyncio.get_running_loop().create_connection(Line, *self._address))[1]
-            self._open += 1
-        line.waiting = asyncio.get_running_loop().create_future()
+            line = await self._connect()
         sent = time.perf_counter()
-        line.transport.write(request)
-        status, body = await asyncio.wait_for(line.waiting, 30)
+        try:
+            status, body = await self._exchange(line, request)
+        except ConnectionError:  # idle for so long that it was closed while the request was on its way
+            line = await self._connect()
+            status, body = await self._exchange(line, request)
         period.statuses[status] += 1
         if status == 200:
             period.waits.append(time.perf_counter() - sent)
         else:
             assert json.loads(body)["code"] == "overloaded", body
         self._idle.append(line)
+
+    async def _connect(self) -> Line:
+        self._open += 1
+        return (await asyncio.get_running_loop().create_connection(Line, *self._address))[1]
+
+    @staticmethod
+    async def _exchange(line: Line, request: bytes) -> tuple[int, bytes]:
+        line.waiting = asyncio.get_running_loop().create_future()
+        line.transport.write(request)
+        return await asyncio.wait_for(line.waiting, 30)
 
     async def hang_up(self) -> None:
         for line in self._idle:
