@@ -224,3 +224,4 @@ class Catalog:
 
     async def __aexit__(self, *failure: object) -> None:
         await self._running.aclose()
+        self.tasks.clear()  # or an engine would live as long as whoever still knows the catalog, as FastAPI's caches do

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import weakref
 from typing import Any
 
 from app.main import GARBAGE_THRESHOLD, create_app
@@ -44,3 +45,17 @@ def test_answered_request_leaves_nothing_for_the_garbage_collector() -> None:
         assert set(status) == {200}
 
     asyncio.run(scene())
+
+
+def test_application_that_has_stopped_keeps_no_engine() -> None:
+    """Or each reload would cost as much memory as the bundles take."""
+
+    async def scene() -> "weakref.ref[Any]":
+        app = create_app(Settings(bundle=[SHIPPED / "topic" / "gru"]))
+        async with app.router.lifespan_context(app):
+            return weakref.ref(app.state.catalog.find("topic").engine)
+
+    engine = asyncio.run(scene())
+    gc.unfreeze()
+    gc.collect()
+    assert engine() is None

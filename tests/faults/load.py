@@ -104,10 +104,14 @@ class Load:
     ids: set[bytes] = field(default_factory=set)
     lost = doubled = retried = left = asked = 0
     leaves = 0.005
+    pause_s = 0.0
+    """Before each request."""
 
     async def client(self, more: Callable[[], bool], seed: int) -> None:
         rng, line = random.Random(seed), None
         while more():
+            if self.pause_s:
+                await asyncio.sleep(self.pause_s)
             self.asked += 1
             question = rng.choice(self.questions)
             for last in (False, True):
@@ -117,6 +121,7 @@ class Load:
                 line.transport.write(question.sent)
                 if rng.random() < self.leaves and not last:
                     await asyncio.sleep(rng.random() * 0.01)
+                    line.waiting.cancel()
                     line.transport.abort()
                     self.left, line = self.left + 1, None
                     break
@@ -162,13 +167,15 @@ class Load:
             self.ids.add(answer["id"])
 
 
-def run(load: Load, total: int, clients: int, disturb: Callable[[], Awaitable[None]]) -> float:
-    """Seconds that `total` requests took while `disturb` did its worst."""
+def run(load: Load, more: Callable[[], bool], clients: int, disturb: Callable[[], Awaitable[None]]) -> float:
+    """Seconds that requests were sent, as long as there are `more`, while `disturb` did its worst."""
 
     async def scene() -> float:
         started = time.monotonic()
         harm = asyncio.ensure_future(disturb())
-        await asyncio.gather(*(load.client(lambda: load.asked < total, seed) for seed in range(clients)))
+        await asyncio.gather(*(load.client(lambda: more() and not harm.done(), seed) for seed in range(clients)))
+        if harm.done():
+            harm.result()  # which raises what went wrong
         harm.cancel()
         return time.monotonic() - started
 

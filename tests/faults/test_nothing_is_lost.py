@@ -40,7 +40,7 @@ def test_no_answer_is_lost_doubled_or_swapped(start: Any, total: int, every_s: f
             else:
                 os.kill(int(children.read_text().split()[0]), signal.SIGKILL if harm == "killed" else signal.SIGSTOP)
 
-    seconds = run(load, total, 64, disturb)
+    seconds = run(load, lambda: load.asked < total, 64, disturb)
     print(f"\n{load.asked} requests in {seconds:.0f} s, {dict(load.statuses)}; {harms}")
     print(f"{load.left} left, {load.retried} sent again")
     print(f"lost {load.lost}, doubled {load.doubled}, wrong {len(load.wrong)}")
