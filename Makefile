@@ -2,13 +2,14 @@
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
+AUDIT := .audit
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 DATA ?= $(or $(SENTOPIC_DATA),$(wildcard ../shared/data))
 
-.PHONY: environment serve test test-slow test-faults lint format types train bench browser container lock clean help
+.PHONY: environment serve test test-slow test-faults lint format types train bench browser container audit sbom lock clean help
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -52,15 +53,30 @@ bench: $(VENV)/dev.stamp  ## every benchmark, half an hour on a quiet machine (n
 container:  ## builds the CPU image and asks it (root on Debian; no Docker engine needed)
 	tests/container/check
 
+audit: $(AUDIT)/stamp  ## whether a dependency has a known vulnerability (asks PyPI)
+	for name in serve train gpu dev build audit; do \
+		$(AUDIT)/bin/pip-audit --strict --require-hashes --disable-pip -r requirements/$$name.txt || exit; done
+
+sbom: $(AUDIT)/stamp  ## the service's bill of materials, into sbom.json (CycloneDX)
+	$(AUDIT)/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible -o sbom.json $(AUDIT)/service
+
 lock:  ## resolves the dependencies anew (needs uv)
 	$(UV) pyproject.toml --extra dev -o requirements/dev.txt
 	$(UV) pyproject.toml -c requirements/dev.txt -o requirements/serve.txt
 	$(UV) --group build -c requirements/dev.txt -o requirements/build.txt
+	$(UV) --group audit -o requirements/audit.txt
 	$(UV) pyproject.toml --extra train -c requirements/dev.txt -o requirements/train.txt
 	$(UV) pyproject.toml --extra gpu -c requirements/dev.txt -o requirements/gpu.txt
 
+$(AUDIT)/stamp: requirements/audit.txt requirements/serve.txt | $(BIN)/python
+	$(BIN)/python -m venv --clear $(AUDIT)
+	$(BIN)/python -m venv --clear --without-pip $(AUDIT)/service
+	$(AUDIT)/bin/pip --disable-pip-version-check --quiet install --require-hashes -r requirements/audit.txt
+	$(AUDIT)/bin/pip --disable-pip-version-check --quiet --python $(AUDIT)/service install --require-hashes -r requirements/serve.txt
+	touch $@
+
 clean:  ## the environment and every cache
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(AUDIT) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo 'Sentopic needs Python 3.11, 3.12 or 3.13; none is on the PATH (or: make PYTHON=...)'; exit 1; }

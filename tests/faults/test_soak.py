@@ -90,9 +90,7 @@ def test_memory_stays_what_it_was(start: Any) -> None:
     warm = samples[int(WARM_UP_SHARE * len(samples)) :]
     tenths = [statistics.fmean(warm[len(warm) * tenth // 10 : len(warm) * (tenth + 1) // 10]) for tenth in range(10)]
     print(f"\n{load.asked} texts in {SECONDS:.0f} s, {dict(load.statuses)}; {dict(traffic.done)}")
-    print(
-        f"left {load.left}, sent again {load.retried}, lost {load.lost}, doubled {load.doubled}, wrong {len(load.wrong)}"
-    )
+    print(f"left {load.left}, sent again {load.retried}, lost {load.lost}, wrong {len(load.wrong)}")
     print(f"MB at first {samples[0]:.0f}, then by tenths", *(f"{tenth:.0f}" for tenth in tenths))
     assert load.wrong == []
     assert (load.lost, load.doubled) == (0, 0)

@@ -1,0 +1,92 @@
+"""One of two workers is killed or hangs while 40 requests are in flight: nobody who asks once more goes without."""
+
+import asyncio
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.bundle import read_bundle
+from app.settings import SHIPPED
+from app.synthetic import make_texts
+from tests.faults.conftest import Running
+from tests.faults.load import Line, post
+
+IN_FLIGHT = 40
+
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads /proc, which only Linux has"),
+]
+
+
+def workers(service: Running) -> list[int]:
+    pid = service.process.pid
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+async def ask(service: Running, request: bytes) -> tuple[int, bytes]:
+    host, port = service.url.removeprefix("http://").split(":")
+    transport, line = await asyncio.get_running_loop().create_connection(Line, host, int(port))
+    line.waiting = asyncio.get_running_loop().create_future()
+    try:
+        transport.write(request)
+        return await line.waiting
+    finally:
+        line.waiting.cancel()
+        transport.abort()
+
+
+async def ask_twice(service: Running, request: bytes, patience_s: float) -> tuple[int, bytes, bool]:
+    """Status, body, and whether it had to be sent again."""
+    try:
+        return *(await asyncio.wait_for(ask(service, request), patience_s)), False
+    except (ConnectionError, TimeoutError):
+        return *(await asyncio.wait_for(ask(service, request), 30)), True
+
+
+@pytest.mark.parametrize("harm", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hangs"])
+def test_worker_with_40_requests_in_flight_is_replaced(start: Any, harm: signal.Signals) -> None:
+    service = start("--workers", "2", "--bundle", str(SHIPPED / "topic" / "gru"))
+    texts = make_texts(read_bundle(SHIPPED / "topic" / "gru").words, 40, 200)
+    large = post("topic/batch", json.dumps({"texts": texts}).encode())
+    small = post("topic", json.dumps({"text": texts[0]}).encode())
+
+    async def scene() -> tuple[int, float, float]:
+        right = json.loads((await ask(service, large))[1])["results"]
+        asked = [asyncio.create_task(ask_twice(service, large, 8)) for _ in range(2 * IN_FLIGHT)]
+        await asyncio.sleep(0.1)
+        assert not any(task.done() for task in asked[IN_FLIGHT:])
+        dies, lives = workers(service)
+        harmed = time.monotonic()
+        os.kill(dies, harm)
+        while dies in workers(service):
+            await asyncio.sleep(0.01)
+        gone = time.monotonic() - harmed
+        os.kill(lives, signal.SIGSTOP)  # whoever answers now is the new one
+        try:
+            while True:
+                try:
+                    assert (await asyncio.wait_for(ask(service, small), 0.2))[0] == 200
+                    break
+                except (ConnectionError, TimeoutError):
+                    assert time.monotonic() - harmed < 30
+        finally:
+            os.kill(lives, signal.SIGCONT)
+        back = time.monotonic() - harmed
+        answers = await asyncio.gather(*asked)
+        for status, body, _ in answers:
+            assert status == 200
+            for answer, expected in zip(json.loads(body)["results"], right, strict=True):
+                assert answer["label"] == expected["label"]
+                assert abs(answer["confidence"] - expected["confidence"]) < 1e-5
+        assert lives in workers(service)
+        return sum(again for _, _, again in answers), gone, back
+
+    again, gone, back = asyncio.run(scene())
+    print(f"\n{harm.name}: gone after {gone:.2f} s, another one answers after {back:.2f} s; {again} sent again, 0 lost")
+    assert again > 0
