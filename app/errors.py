@@ -12,6 +12,8 @@ SentopicError
 ├── RequestError              the client's fault; `code` is stable
 │   ├── UnknownTaskError
 │   ├── UnknownModelError
+│   ├── FileError                 a file of texts that cannot be read, from some line on
+│   ├── NoParquetError            Parquet, where what reads it is not installed
 │   ├── NotJsonError
 │   ├── UnsupportedMediaTypeError
 │   ├── InvalidRequestError
@@ -94,6 +96,26 @@ class UnknownModelError(RequestError):
 
     def __init__(self, task: str, models: Sequence[str]) -> None:
         super().__init__(f"Task {task} has no such model. Models: {', '.join(models)}.")
+
+
+class FileError(RequestError):
+    """`line`: where it cannot be read any more, from 1 (in Parquet, a row); None: as a whole.
+
+    `hint` may quote the file, and is for whoever it belongs to: it is not part of the text.
+    """
+
+    code = "file_invalid"
+
+    def __init__(self, why: str, line: int | None = None, *, unit: str = "line", hint: str = "") -> None:
+        super().__init__(f"{unit} {line}: {why}" if line else why)
+        self.line, self.hint = line, _in_one_line(hint[:_LONGEST_WHY])
+
+
+class NoParquetError(RequestError):
+    code = "no_parquet"
+
+    def __init__(self) -> None:
+        super().__init__("Parquet needs pyarrow: pip install 'sentopic[files]'.")
 
 
 class NotJsonError(RequestError):
