@@ -22,11 +22,11 @@ _NO_IDS: Final = np.empty((0, 1), np.int32)
 
 @dataclass(frozen=True, slots=True)
 class ChunkSize:
-    """A chunk ends with the row that reaches one of these."""
+    """A chunk ends with the row that reaches one of these. `bytes`: of the file; in Parquet, letters of texts."""
 
     rows: int = 2_048
     windows: int = 4_096
-    chars: int = 4_000_000
+    bytes: int = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,7 @@ class Bulk:
         rows: list[Row] = []
         texts: list[Encoded | str] = []
         windows = chars = 0
+        start = self._reader.position.offset
         try:
             for row in self._rows:
                 found = self._encode(row)
@@ -84,7 +85,8 @@ class Bulk:
                 texts.append(found)
                 windows += 0 if isinstance(found, str) else len(found.windows)
                 chars += len(row.text)
-                if len(rows) >= self._size.rows or windows >= self._size.windows or chars >= self._size.chars:
+                size = max(chars, self._reader.position.offset - start)
+                if len(rows) >= self._size.rows or windows >= self._size.windows or size >= self._size.bytes:
                     break
                 if self._reader.is_idle():
                     break

@@ -8,6 +8,7 @@ SentopicError
 ├── KeyStoreError             the keys cannot be read or written
 ├── BundleError               a bundle that cannot be trusted or read
 │   └── UnsupportedLayerError     a layer that this engine does not compile
+├── OutputError               results cannot be written
 ├── DataError                 a data set that is missing, broken or does not fit
 ├── RequestError              the client's fault; `code` is stable
 │   ├── UnknownTaskError
@@ -74,6 +75,10 @@ class BundleError(SentopicError):
 
 class UnsupportedLayerError(BundleError):
     code = "layer_unsupported"
+
+
+class OutputError(SentopicError):
+    code = "output_failed"
 
 
 class DataError(SentopicError):

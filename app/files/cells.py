@@ -32,12 +32,15 @@ def to_text(value: Any) -> str:
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, default=to_text, allow_nan=False).encode
+
+
 def to_json(value: Any) -> str:
     """JSON that every parser takes: what is no number is null."""
     try:
-        return json.dumps(value, ensure_ascii=False, default=to_text, allow_nan=False)
+        return _encode(value)
     except ValueError:
-        return json.dumps(_without_nan(value), ensure_ascii=False, default=to_text, allow_nan=False)
+        return _encode(_without_nan(value))
 
 
 def _without_nan(value: Any) -> Any:
@@ -54,4 +57,4 @@ def format_told(told: Told) -> list[str]:
     """As a table of texts has it."""
     if told.error is not None:
         return ["", "", "", "", told.error]
-    return [told.label or "", to_text(told.confidence), to_text(told.uncertain), " ".join(told.warnings), ""]
+    return [told.label or "", repr(told.confidence), "true" if told.uncertain else "false", " ".join(told.warnings), ""]

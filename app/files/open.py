@@ -17,17 +17,19 @@ from app.files.rows import Format, Reader, Row, Writer, free_name, name_columns
 ENDINGS: Final[dict[str, Format]] = {
     ".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".txt": "lines",
 }  # fmt: skip
-_TAB: Final = ".tsv"
+_TABBED: Final = ".tsv"
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What a result's file is written by, the same from its first row to its last.
 
-    `columns`: of the rows; none for JSON lines, where each has its own. `names`: of what is written beside them.
+    `text`: the column that has the texts. `columns`: of the rows; for JSON lines those of the first ones, as each has
+    its own. `names`: of what is written beside them. `other`: the column for what has none.
     """
 
     format: Format
+    text: str
     columns: list[str]
     names: list[str]
     other: str | None = None
@@ -59,7 +61,7 @@ def open_reader(
     try:
         lines = Lines(opened, max_line_bytes)
         if form == "csv":
-            tabbed = isinstance(source, Path) and source.suffix.lower() == _TAB
+            tabbed = isinstance(source, Path) and source.suffix.lower() == _TABBED
             return DelimitedReader(lines, text, "\t" if tabbed else None)
         return JsonLinesReader(lines, text, goes_on=goes_on) if form == "jsonl" else PlainReader(lines, goes_on=goes_on)
     except BaseException:
@@ -75,7 +77,8 @@ def choose_shape(reader: Reader, first: Sequence[Row], form: Format, ending: str
         other = free_name(OTHER, columns)
         columns.append(other)
     delimiter = reader.delimiter if isinstance(reader, DelimitedReader) else ","
-    return Shape(form, columns, name_columns(columns), other, "\t" if ending.lower() == _TAB else delimiter)
+    delimiter = "\t" if ending.lower() == _TABBED else delimiter
+    return Shape(form, reader.text, columns, name_columns(columns), other, delimiter)
 
 
 def open_writer(reader: Reader, shape: Shape) -> Writer:

@@ -1,7 +1,6 @@
 """What all files of texts have in common: their rows, whoever reads them, and the columns that an answer adds."""
 
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, Protocol, get_args
 
 from app.files.lines import Position
@@ -15,8 +14,7 @@ DEFAULT_TEXT: Final = "text"
 _PREFIX: Final = "sentopic_"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """`line`: the one that it begins in, from 1 (in Parquet, the row). `error`: why it has no text that could be read.
 
     `cells`: all of it, as its reader keeps it.
