@@ -2,19 +2,25 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.answers import Answer, Interpreter
 from app.batcher import Batcher
 from app.bundle import Manifest
 from app.engines.base import Engine, Probabilities
-from app.errors import RequestError, UnknownModelError, UnknownTaskError
+from app.errors import OverloadedError, RequestError, UnknownModelError, UnknownTaskError
 from app.metrics import ModelMetrics
 from app.stages import Stages
 from app.text import PAD, Encoded, Ids, TextEncoder
+
+_NO_HURRY_S: Final = 3_600.0
+_AGAIN_S: Final = 0.05
+"""How long whoever can wait for room in the queue waits before he looks again."""
 
 
 class Classifier:
@@ -103,7 +109,7 @@ class Classifier:
         stages: Stages,
     ) -> None:
         ids = np.concatenate([encoded.windows for _, encoded in group])
-        order = np.count_nonzero(ids == PAD, axis=1).argsort(kind="stable")  # a batch of one length costs least
+        order = _sort_by_length(ids)
         probabilities = np.empty((len(ids), len(self.manifest.labels)), np.float32)
         probabilities[order] = await self._predict(ids[order], timeout_s, stages, patient=True)
         start = 0
@@ -111,6 +117,30 @@ class Classifier:
             end = start + len(encoded.windows)
             results[place] = self._answer(encoded, probabilities[start:end])
             start = end
+
+    async def predict_bulk(self, ids: Ids, *, background: bool) -> Probabilities:
+        """What the engine makes of windows (n, maxlen), in their order, for whoever has much more and no deadline.
+
+        Where the queue has no room it is waited for. `background`: behind everybody else.
+        """
+        order = _sort_by_length(ids)
+        probabilities = np.empty((len(ids), len(self.manifest.labels)), np.float32)
+        while len(ids):
+            try:
+                found = await self.batcher.predict(ids[order], _NO_HURRY_S, patient=True, background=background)
+            except OverloadedError:
+                await asyncio.sleep(_AGAIN_S)
+            else:
+                self._metrics.add_wait(found.queue_s)
+                probabilities[order] = found.probabilities
+                break
+        return probabilities
+
+    def count(self, answers: Iterable[Answer | RequestError]) -> None:
+        """Of answers that others have made from what `predict_bulk` gave."""
+        for answer in answers:
+            if isinstance(answer, Answer):
+                self._count(answer)
 
     async def _predict(self, ids: Ids, timeout_s: float, stages: Stages, *, patient: bool = False) -> Probabilities:
         predicted = await self.batcher.predict(ids, timeout_s, patient=patient)
@@ -127,6 +157,10 @@ class Classifier:
 
     def _answer(self, encoded: Encoded, probabilities: Probabilities | None) -> Answer:
         answer = self.interpreter.answer(encoded, probabilities)
+        self._count(answer)
+        return answer
+
+    def _count(self, answer: Answer) -> None:
         self._metrics.add_answer(
             answer.ranking[0],
             answer.confidence,
@@ -134,7 +168,12 @@ class Classifier:
             words=answer.total_words,
             known=answer.known_words,
         )
-        return answer
+
+
+def _sort_by_length(ids: Ids) -> NDArray[np.intp]:
+    """The rows' order in which a batch has one length, and so costs least."""
+    order: NDArray[np.intp] = np.count_nonzero(ids == PAD, axis=1).argsort(kind="stable")
+    return order
 
 
 def preference(manifest: Manifest) -> tuple[str, float, str]:

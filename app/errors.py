@@ -14,6 +14,8 @@ SentopicError
 │   ├── UnknownTaskError
 │   ├── UnknownModelError
 │   ├── FileError                 a file of texts that cannot be read, from some line on
+│   │   └── LongLineError
+│   ├── InvalidRowError           a row that has no text that could be read
 │   ├── NoParquetError            Parquet, where what reads it is not installed
 │   ├── NotJsonError
 │   ├── UnsupportedMediaTypeError
@@ -26,6 +28,7 @@ SentopicError
 │   └── RateLimitedError
 ├── OverloadedError           the queue is full; try again later
 ├── DeadlineError             no answer within the time allowed
+├── LeavingError              the service ends, or takes up new models, before all has been answered
 └── ClientLeftError           nobody waits for the answer any more
 """
 
@@ -113,7 +116,15 @@ class FileError(RequestError):
 
     def __init__(self, why: str, line: int | None = None, *, unit: str = "line", hint: str = "") -> None:
         super().__init__(f"{unit} {line}: {why}" if line else why)
-        self.line, self.hint = line, _in_one_line(hint[:_LONGEST_WHY])
+        self.why, self.line, self.hint = why, line, _in_one_line(hint[:_LONGEST_WHY])
+
+
+class LongLineError(FileError):
+    """A line that is longer than allowed: some readers can go on behind it."""
+
+
+class InvalidRowError(RequestError):
+    code = "invalid_row"
 
 
 class NoParquetError(RequestError):
@@ -197,6 +208,13 @@ class DeadlineError(SentopicError):
 
     def __init__(self, deadline_s: float) -> None:
         super().__init__(f"No answer within {deadline_s:g} s.")
+
+
+class LeavingError(SentopicError):
+    code = "service_leaving"
+
+    def __init__(self) -> None:
+        super().__init__("The service ends or reloads. What comes behind the last line must be sent again.")
 
 
 class ClientLeftError(SentopicError):

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app import __version__
-from app.api import docs, errors, routes, security
+from app.api import docs, errors, routes, security, stream
 from app.api.edge import Edge
 from app.batcher import Batcher
 from app.bundle import Bundle, Manifest, find_bundles, read_bundle
@@ -96,6 +96,7 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
     metrics = shared.metrics if shared else _open_metrics([one.manifest for one in opened], settings)
     metrics.take_row(place)
     catalog = Catalog([_employ(one, settings, metrics) for one in opened])
+    streams = stream.Streams(catalog, settings)
     keyring = Keyring(open_store(settings.keys)) if settings.keys else None
     guard = _open_guard(settings, keyring)
     _settle_memory(inherited=shared is not None)
@@ -103,7 +104,7 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         sys.setswitchinterval(SWITCH_INTERVAL_S)
-        async with catalog, _keep_fresh(keyring):
+        async with catalog, streams, _keep_fresh(keyring):
             yield
 
     app = FastAPI(
@@ -111,6 +112,7 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
     )
     errors.install(app)
     routes.install(app, catalog, settings, metrics)
+    stream.install(app, catalog, streams)
     docs.install(app)
     app.add_middleware(Edge, metrics=metrics, guard=guard)
     if keyring:

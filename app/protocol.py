@@ -4,6 +4,9 @@ uvicorn closes a connection that is idle between two requests. It waits for ever
 to the end, or does not read its answer; and it keeps whatever headers are sent.
 """
 
+import fcntl
+import struct
+import termios
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,12 +14,15 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from app.scope import UNHURRIED
+
 _TOO_LARGE: Final = b"431 Request Header Fields Too Large"
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """`patience_s`: for a request to be sent, and for an answer to be read, from beginning to end.
+    """`patience_s`: for a request to be sent, and for an answer to be read, from beginning to end; of a request that is
+    unhurried, for any part of them.
 
     `keep_alive_s`: between an answer and the next request. `max_connections`: of one process.
     """
@@ -39,6 +45,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._header_bytes: int | None = None
         """Of the header that is being read, if one is."""
         self._status = b"400 Bad Request"
+        self._unhurried = False
+        """Whether the request that is being answered may take as long as something moves."""
+        self._unsent = 0
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -47,7 +56,7 @@ class BoundedProtocol(HttpToolsProtocol):
             _choose_to_leave(self.connections, self).transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        if self._asking_since is None and self.is_idle:
+        if self.is_idle if self._asking_since is None else self._unhurried:
             self._asking_since = time.monotonic()
         super().data_received(data)
         if self._header_bytes is not None:
@@ -70,6 +79,7 @@ class BoundedProtocol(HttpToolsProtocol):
         hosts = sum(name == b"host" for name, _ in self.headers)
         if hosts != 1 and (hosts or self.parser.get_http_version() != "1.0"):
             raise _RefusedError
+        self.scope[UNHURRIED] = self._let_it_take_long  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -94,6 +104,13 @@ class BoundedProtocol(HttpToolsProtocol):
         """Whatever the parser does not understand, or one of the above has refused."""
         self._refuse(self._status)
 
+    def _let_it_take_long(self) -> None:
+        self._unhurried = True
+
+    def on_response_complete(self) -> None:
+        self._unhurried = False
+        super().on_response_complete()
+
     @property
     def is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
@@ -105,6 +122,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def sweep(self, now: float) -> None:
         """Ends it if its client takes too long."""
+        if self._unhurried:
+            self._note_what_moves(now)
         if self._unread_since is not None and now - self._unread_since > self.limits.patience_s:
             self.transport.abort()
         elif self._asking_since is not None and now - self._asking_since > self.limits.patience_s:
@@ -112,6 +131,15 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.transport.abort()
             else:
                 self._refuse(b"408 Request Timeout")
+
+    def _note_what_moves(self, now: float) -> None:
+        """What we do not read cannot move, which is no fault of the client; what it reads, the system need not send."""
+        if self._asking_since is not None and self.flow.read_paused:
+            self._asking_since = now
+        unsent = self.transport.get_write_buffer_size() + _count_unsent(self.transport)
+        if self._unread_since is not None and unsent != self._unsent:
+            self._unread_since = now
+        self._unsent = unsent
 
     def _refuse(self, status: bytes) -> None:
         """Says so and closes, unless an answer is on its way already: then it just closes."""
@@ -129,6 +157,15 @@ def sweep(connections: Iterable[Any]) -> None:
     for connection in list(connections):
         if isinstance(connection, BoundedProtocol):  # a connection that was upgraded is something else
             connection.sweep(now)
+
+
+def _count_unsent(transport: Any) -> int:
+    """Bytes that the system has taken, and the other side has not."""
+    try:
+        found = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+    except (OSError, AttributeError):
+        return 0
+    return int(struct.unpack("i", found)[0])
 
 
 class _RefusedError(Exception):

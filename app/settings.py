@@ -60,6 +60,9 @@ class Settings(BaseSettings):
     max_requests: int = Field(
         1_024, ge=1, description="Most requests being answered at once; each holds its body and its results in memory."
     )
+    max_streams: int = Field(
+        32, ge=1, description="Most streams being answered at once; each holds a line, some rows and two threads."
+    )
     max_incoming_bytes: int = Field(
         64_000_000, ge=1_000, description="Most bytes of bodies that are still being sent, of all requests together."
     )

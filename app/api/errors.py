@@ -21,10 +21,15 @@ STATUSES: Final[dict[type[errors.SentopicError], int]] = {
     errors.BatchTooLargeError: 413,
     errors.BodyTooLargeError: 413,
     errors.UnsupportedMediaTypeError: 415,
+    errors.NoParquetError: 415,
     errors.InvalidRequestError: 422,
+    errors.FileError: 422,
+    errors.LongLineError: 422,
+    errors.InvalidRowError: 422,
     errors.RateLimitedError: 429,
     errors.ClientLeftError: 499,
     errors.OverloadedError: 503,
+    errors.LeavingError: 503,
     errors.DeadlineError: 504,
 }
 _TITLES: Final = {
