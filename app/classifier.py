@@ -9,11 +9,13 @@ from enum import StrEnum
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.batcher import Batcher
 from app.bundle import Manifest
 from app.engines.base import Engine, Probabilities
 from app.errors import RequestError, TextTooLongError, UnknownModelError, UnknownTaskError
+from app.explain import Explanation, Steps, explain
 from app.metrics import ModelMetrics
 from app.stages import Stages
 from app.text import PAD, Encoded, Ids, TextEncoder
@@ -67,13 +69,14 @@ class Classifier:
         metrics: ModelMetrics,
         *,
         max_text_chars: int,
+        max_explain_windows: int,
     ) -> None:
         self.manifest = manifest
         self._metrics = metrics
         self.engine = engine
         self.batcher = batcher
         self._encoder = encoder
-        self._max_text_chars = max_text_chars
+        self._max_text_chars, self._max_explain_windows = max_text_chars, max_explain_windows
         self._shares = [label.share for label in manifest.labels]
 
     async def classify(self, text: str, timeout_s: float, stages: Stages) -> Answer:
@@ -84,6 +87,23 @@ class Classifier:
             return self._answer(encoded, self._shares)
         probabilities = await self._predict(encoded.windows, timeout_s, stages)
         return self._answer(encoded, self.manifest.scores(probabilities))
+
+    async def explain(self, text: str, timeout_s: float, stages: Stages) -> tuple[Answer, Explanation]:
+        """The answer and its reasons, for which others do not wait. Raises as `classify`."""
+        deadline = time.monotonic() + timeout_s
+        answer = await self.classify(text, timeout_s, stages)
+        steps, found = explain(self._encoder, self.manifest, text, self._max_explain_windows), None
+        while True:
+            windows = await asyncio.to_thread(_advance, steps, found)
+            stages.end("explain")
+            if isinstance(windows, Explanation):
+                return answer, windows
+            found = np.empty((len(windows), len(self.manifest.labels)), np.float32)
+            order = _shortest_last(windows)
+            for start in range(0, len(windows), self.batcher.group_windows):
+                group = order[start : start + self.batcher.group_windows]
+                left = max(0.0, deadline - time.monotonic())
+                found[group] = await self._predict(windows[group], left, stages, patient=True)
 
     async def classify_many(
         self, texts: Sequence[str], timeout_s: float, stages: Stages
@@ -143,7 +163,7 @@ class Classifier:
         stages: Stages,
     ) -> None:
         ids = np.concatenate([encoded.windows for _, encoded in group])
-        order = np.count_nonzero(ids == PAD, axis=1).argsort(kind="stable")  # a batch of one length costs least
+        order = _shortest_last(ids)
         probabilities = np.empty((len(ids), len(self.manifest.labels)), np.float32)
         probabilities[order] = await self._predict(ids[order], timeout_s, stages, patient=True)
         start = 0
@@ -182,6 +202,21 @@ class Classifier:
             ranking[0], scores[ranking[0]], uncertain=uncertain, words=encoded.total, known=encoded.known
         )
         return Answer(scores, ranking, uncertain, encoded.total, encoded.known, len(encoded.windows), warnings)
+
+
+def _advance(steps: Steps, found: Probabilities | None) -> Ids | Explanation:
+    """Its next windows, or what it has found."""
+    try:
+        return next(steps) if found is None else steps.send(found)
+    except StopIteration as end:
+        explanation: Explanation = end.value
+        return explanation
+
+
+def _shortest_last(windows: Ids) -> NDArray[np.intp]:
+    """Their order by length: a batch of one length costs least."""
+    order: NDArray[np.intp] = np.count_nonzero(windows == PAD, axis=1).argsort(kind="stable")
+    return order
 
 
 class Catalog:

@@ -177,7 +177,13 @@ def _employ(opened: _Opened, settings: Settings, metrics: Metrics) -> Classifier
         max_wait_s=settings.max_wait_s,
         observer=own,
     )
-    return Classifier(*opened, batcher, own, max_text_chars=settings.max_text_chars)
+    return Classifier(
+        *opened,
+        batcher,
+        own,
+        max_text_chars=settings.max_text_chars,
+        max_explain_windows=settings.max_explain_windows,
+    )
 
 
 def _settle_memory(*, inherited: bool = False) -> None:

@@ -45,6 +45,11 @@ class Settings(BaseSettings):
     max_text_chars: int = Field(
         100_000, ge=1, description="Longest text: a short novel's chapter; it costs up to 501 windows."
     )
+    max_explain_windows: int = Field(
+        2_000,
+        ge=16,
+        description="Most windows run to explain one answer, about 0.4 s; of longer texts, the words that matter most.",
+    )
     max_batch_texts: int = Field(1_000, ge=1, description="Most texts in one batch request.")
     max_batch_windows: int = Field(
         16, ge=1, le=1_024, description="Most windows that the engine is handed at once; more are no faster on a CPU."

@@ -60,7 +60,9 @@ def classifier(engine: CountingEngine | None = None, about: Manifest | None = No
     about = about or manifest()
     encoder = TextEncoder(WORDS, about.text.num_words, about.text.maxlen, about.text.windows)
     batcher = Batcher(engine, max_batch_windows=8, max_queue_windows=100)
-    return Classifier(about, encoder, engine, batcher, ModelMetrics.alone(about), max_text_chars=200)
+    return Classifier(
+        about, encoder, engine, batcher, ModelMetrics.alone(about), max_text_chars=200, max_explain_windows=100
+    )
 
 
 def classify(*texts: str) -> list[Answer | RequestError]:

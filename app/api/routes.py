@@ -57,9 +57,18 @@ def _add_task(router: APIRouter, task: str, catalog: Catalog, settings: Settings
         asked = await read_json(request, schemas.PredictRequest, settings.max_body_bytes, admission)
         stages.end("read")
         classifier = catalog.find(task, asked.model)
+        explanation = None
         with admission.permit(classifier.batcher.retry_after_s):
-            answer = await departures.work_for(request, classifier.classify(asked.text, settings.deadline_s, stages))
+            if asked.explain:
+                work = classifier.explain(asked.text, settings.deadline_s, stages)
+                answer, explanation = await departures.work_for(request, work)
+            else:
+                answer = await departures.work_for(
+                    request, classifier.classify(asked.text, settings.deadline_s, stages)
+                )
         content = schemas.answer_out(classifier.manifest, answer, asked.top_k, request.scope[ID])
+        if explanation:
+            content["explanation"] = schemas.explanation_out(classifier.manifest, explanation)
         if settings.log_texts:
             _log_texts([asked.text], [content])
         return respond(content, stages)
