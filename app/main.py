@@ -118,6 +118,8 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
     app.add_middleware(Edge, metrics=metrics, guard=guard)
     if keyring:
         security.document(app)
+    if settings.cors_origins:
+        security.open_to(app, settings.cors_origins)
     if settings.trusted_proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies)
     app.state.catalog = catalog

@@ -1,9 +1,9 @@
 """Every setting once: its default, its unit and its reason. The only reader of the environment."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.bundle import Digest
@@ -11,6 +11,8 @@ from app.engines.base import EngineOptions, Precision
 from app.engines.open import EngineName
 from app.errors import SettingsError
 from app.logs import LogFormat
+
+Origin = Annotated[str, StringConstraints(pattern=r"^(\*|https?://[^/\s*]+)$")]
 
 SHIPPED = Path(__file__).resolve().parent.parent / "artifacts"
 
@@ -97,6 +99,9 @@ class Settings(BaseSettings):
     trusted_proxies: list[str] = Field(
         [],
         description="Addresses or networks (a JSON list) whose `X-Forwarded-For` is believed; nobody else's is.",
+    )
+    cors_origins: list[Origin] = Field(
+        [], description="Origins (a JSON list, `https://shop.example`) whose pages may ask from a browser; `*`: all."
     )
     log_format: LogFormat = Field(
         "text", description="`text`, for people, or `json`, an object a line, for programs; both on stderr."
