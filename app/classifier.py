@@ -173,11 +173,10 @@ class Classifier:
             start = end
 
     async def _predict(self, ids: Ids, timeout_s: float, stages: Stages, *, patient: bool = False) -> Probabilities:
+        stages.windows += len(ids)
         predicted = await self.batcher.predict(ids, timeout_s, patient=patient)
         self._metrics.add_wait(predicted.queue_s)
-        stages.add("queue", predicted.queue_s)
-        stages.add("engine", predicted.engine_s)
-        stages.begin()
+        stages.add_run(predicted.queue_s, predicted.engine_s)
         return predicted.probabilities
 
     def _admit(self, text: str, stages: Stages) -> Encoded:

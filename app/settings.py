@@ -112,6 +112,17 @@ class Settings(BaseSettings):
     log_texts: bool = Field(
         False, description="Texts, with what was answered. They may be private, so that nobody logs them by accident."
     )
+    trace_endpoint: str = Field(
+        "",
+        pattern=r"^(https?://.+)?$",
+        description="Where traces go, by OTLP/HTTP: `http://localhost:4318/v1/traces`, say. Needs `sentopic[otel]`.",
+    )
+    trace_share: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Share of requests that are traced, from 0 to 1; one that comes with a trace goes by its caller.",
+    )
     deadline_s: float = Field(10.0, gt=0, description="Longest wait for an answer, in seconds; then 504.")
 
     @property
