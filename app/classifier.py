@@ -4,57 +4,19 @@ import asyncio
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.answers import Answer, Interpreter
 from app.batcher import Batcher
 from app.bundle import Manifest
 from app.engines.base import Engine, Probabilities
-from app.errors import RequestError, TextTooLongError, UnknownModelError, UnknownTaskError
+from app.errors import RequestError, UnknownModelError, UnknownTaskError
 from app.explain import Explanation, Steps, explain
 from app.metrics import ModelMetrics
 from app.stages import Stages
 from app.text import PAD, Encoded, Ids, TextEncoder
-
-
-class AnswerWarning(StrEnum):
-    """The closed list of what may be odd about an answer."""
-
-    NO_KNOWN_WORDS = "no_known_words"
-    MOSTLY_UNKNOWN_WORDS = "mostly_unknown_words"
-    TEXT_CUT = "text_cut"
-
-    @property
-    def detail(self) -> str:
-        return _DETAILS[self]
-
-
-_DETAILS: Final = {
-    AnswerWarning.NO_KNOWN_WORDS: "The model knows no word of the text; the scores are the labels' shares in training.",
-    AnswerWarning.MOSTLY_UNKNOWN_WORDS: "The model knows less than half of the words that it read.",
-    AnswerWarning.TEXT_CUT: "The text is longer than what the model reads; the rest was left out.",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Calibrated `scores` in label order; `ranking`: the labels' places, the best first."""
-
-    scores: list[float]
-    ranking: list[int]
-    uncertain: bool
-    total_words: int
-    known_words: int
-    windows: int
-    warnings: list[AnswerWarning]
-
-    @property
-    def confidence(self) -> float:
-        return self.scores[self.ranking[0]]
 
 
 class Classifier:
@@ -75,18 +37,17 @@ class Classifier:
         self._metrics = metrics
         self.engine = engine
         self.batcher = batcher
-        self._encoder = encoder
-        self._max_text_chars, self._max_explain_windows = max_text_chars, max_explain_windows
-        self._shares = [label.share for label in manifest.labels]
+        self.interpreter = Interpreter(manifest, encoder, max_text_chars=max_text_chars)
+        self._encoder, self._max_explain_windows = encoder, max_explain_windows
 
     async def classify(self, text: str, timeout_s: float, stages: Stages) -> Answer:
         """Raises TextTooLongError, OverloadedError or DeadlineError."""
         self.batcher.refuse_if_crowded()
         encoded = self._admit(text, stages)
         if not encoded.known:
-            return self._answer(encoded, self._shares)
+            return self._answer(encoded, None)
         probabilities = await self._predict(encoded.windows, timeout_s, stages)
-        return self._answer(encoded, self.manifest.scores(probabilities))
+        return self._answer(encoded, probabilities)
 
     async def explain(self, text: str, timeout_s: float, stages: Stages) -> tuple[Answer, Explanation]:
         """The answer and its reasons, for which others do not wait. Raises as `classify`."""
@@ -145,7 +106,7 @@ class Classifier:
                 results[place] = error
                 continue
             if not encoded.known:
-                results[place] = self._answer(encoded, self._shares)
+                results[place] = self._answer(encoded, None)
                 continue
             group.append((place, encoded))
             windows += len(encoded.windows)
@@ -169,7 +130,7 @@ class Classifier:
         start = 0
         for place, encoded in group:
             end = start + len(encoded.windows)
-            results[place] = self._answer(encoded, self.manifest.scores(probabilities[start:end]))
+            results[place] = self._answer(encoded, probabilities[start:end])
             start = end
 
     async def _predict(self, ids: Ids, timeout_s: float, stages: Stages, *, patient: bool = False) -> Probabilities:
@@ -180,27 +141,20 @@ class Classifier:
         return predicted.probabilities
 
     def _admit(self, text: str, stages: Stages) -> Encoded:
-        if len(text) > self._max_text_chars:
-            raise TextTooLongError(self._max_text_chars)
-        encoded = self._encoder.encode(text)
+        encoded = self.interpreter.encode(text)
         stages.end("encode")
         return encoded
 
-    def _answer(self, encoded: Encoded, scores: list[float]) -> Answer:
-        warnings = []
-        if not encoded.known:
-            warnings.append(AnswerWarning.NO_KNOWN_WORDS)
-        elif encoded.mostly_unknown:
-            warnings.append(AnswerWarning.MOSTLY_UNKNOWN_WORDS)
-        if encoded.cut:
-            warnings.append(AnswerWarning.TEXT_CUT)
-        ranking = sorted(range(len(scores)), key=scores.__getitem__, reverse=True)
-        unsure = scores[ranking[0]] < self.manifest.calibration.uncertain_below
-        uncertain = encoded.mostly_unknown or unsure
+    def _answer(self, encoded: Encoded, probabilities: Probabilities | None) -> Answer:
+        answer = self.interpreter.answer(encoded, probabilities)
         self._metrics.add_answer(
-            ranking[0], scores[ranking[0]], uncertain=uncertain, words=encoded.total, known=encoded.known
+            answer.ranking[0],
+            answer.confidence,
+            uncertain=answer.uncertain,
+            words=answer.total_words,
+            known=answer.known_words,
         )
-        return Answer(scores, ranking, uncertain, encoded.total, encoded.known, len(encoded.windows), warnings)
+        return answer
 
 
 def _advance(steps: Steps, found: Probabilities | None) -> Ids | Explanation:

@@ -6,9 +6,10 @@ import time
 import numpy as np
 import pytest
 
+from app.answers import Answer, AnswerWarning
 from app.batcher import Batcher
 from app.bundle import Calibration, Golden, Label, Manifest, Seal, TextSpec
-from app.classifier import Answer, AnswerWarning, Catalog, Classifier
+from app.classifier import Catalog, Classifier
 from app.engines.base import Precision, Probabilities
 from app.errors import DeadlineError, RequestError, TextTooLongError, UnknownModelError, UnknownTaskError
 from app.metrics import ModelMetrics
@@ -149,10 +150,6 @@ def test_crowd_that_runs_out_of_time_is_told_and_leaves_nothing_behind() -> None
             assert len(asyncio.all_tasks()) == 1
 
     asyncio.run(scene())
-
-
-def test_every_warning_has_a_sentence() -> None:
-    assert all(warning.detail.endswith(".") for warning in AnswerWarning)
 
 
 def test_default_is_the_model_best_on_its_held_out_texts() -> None:

@@ -11,11 +11,12 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
 from app.admission import Admission
+from app.answers import Answer
 from app.api import errors, schemas
 from app.api.body import describe_fault, read_json
 from app.api.departure import Departures
 from app.api.edge import ASKED, ID
-from app.classifier import Answer, Catalog, Classifier
+from app.classifier import Catalog, Classifier
 from app.errors import BatchTooLargeError, InvalidRequestError, RequestError
 from app.metrics import Metrics
 from app.settings import Settings

@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, create_model
 from pydantic_core import PydanticCustomError
 
+from app.answers import Answer, AnswerWarning
 from app.api.errors import Problem
 from app.bundle import Manifest
-from app.classifier import Answer, AnswerWarning
 from app.engines.base import Precision
 from app.explain import Explanation, WordStatus
 

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.answers import Answer
 from app.batcher import Batcher
-from app.classifier import Answer, Classifier
+from app.classifier import Classifier
 from app.metrics import ModelMetrics
 from app.stages import Stages
 from app.text import TextEncoder

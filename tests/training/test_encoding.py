@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.answers import Answer
 from app.batcher import Batcher
 from app.bundle import Bundle, read_bundle
-from app.classifier import Answer, Classifier
+from app.classifier import Classifier
 from app.engines.base import Engine
 from app.engines.open import open_engine
 from app.metrics import ModelMetrics
