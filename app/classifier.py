@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 
 import numpy as np
@@ -12,7 +12,7 @@ from app.answers import Answer, Interpreter
 from app.batcher import Batcher
 from app.bundle import Manifest
 from app.engines.base import Engine, Probabilities
-from app.errors import RequestError, UnknownModelError, UnknownTaskError
+from app.errors import DeadlineError, RequestError, UnknownModelError, UnknownTaskError
 from app.explain import Explanation, Steps, explain
 from app.metrics import ModelMetrics
 from app.stages import Stages
@@ -43,7 +43,12 @@ class Classifier:
     async def classify(self, text: str, timeout_s: float, stages: Stages) -> Answer:
         """Raises TextTooLongError, OverloadedError or DeadlineError."""
         self.batcher.refuse_if_crowded()
-        encoded = self._admit(text, stages)
+        if len(text) <= self._encoder.chars_at_once:
+            encoded = self._admit(text, stages)
+        else:
+            deadline = time.monotonic() + timeout_s
+            encoded = await self._admit_aside(text, deadline, timeout_s, stages)
+            timeout_s = max(0.0, deadline - time.monotonic())
         if not encoded.known:
             return self._answer(encoded, None)
         probabilities = await self._predict(encoded.windows, timeout_s, stages)
@@ -78,7 +83,7 @@ class Classifier:
         deadline = time.monotonic() + timeout_s
         running = list[asyncio.Task[None]]()
         try:
-            for group in self._groups(texts, results, stages):
+            async for group in self._groups(texts, results, deadline, timeout_s, stages):
                 left = max(0.0, deadline - time.monotonic())
                 running.append(asyncio.create_task(self._answer_group(group, results, left, stages)))
                 await asyncio.sleep(0)  # it goes to the queue, and the next is encoded meanwhile
@@ -93,15 +98,23 @@ class Classifier:
             await asyncio.gather(*running, return_exceptions=True)
         return [result for result in results if result is not None]
 
-    def _groups(
-        self, texts: Sequence[str], results: list[Answer | RequestError | None], stages: Stages
-    ) -> Iterator[list[tuple[int, Encoded]]]:
+    async def _groups(
+        self,
+        texts: Sequence[str],
+        results: list[Answer | RequestError | None],
+        deadline: float,
+        timeout_s: float,
+        stages: Stages,
+    ) -> AsyncIterator[list[tuple[int, Encoded]]]:
         """Texts for the engine, encoded as they are needed; the others get their result at once."""
         group: list[tuple[int, Encoded]] = []
         windows = 0
         for place, text in enumerate(texts):
             try:
-                encoded = self._admit(text, stages)
+                if len(text) <= self._encoder.chars_at_once:
+                    encoded = self._admit(text, stages)
+                else:
+                    encoded = await self._admit_aside(text, deadline, timeout_s, stages)
             except RequestError as error:
                 results[place] = error
                 continue
@@ -144,6 +157,14 @@ class Classifier:
         encoded = self.interpreter.encode(text)
         stages.end("encode")
         return encoded
+
+    async def _admit_aside(self, text: str, deadline: float, timeout_s: float, stages: Stages) -> Encoded:
+        """In a thread, for a tokenizer that takes its time: others are answered meanwhile. Raises DeadlineError too."""
+        try:
+            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+                return await asyncio.to_thread(self._admit, text, stages)
+        except TimeoutError:
+            raise DeadlineError(timeout_s) from None
 
     def _answer(self, encoded: Encoded, probabilities: Probabilities | None) -> Answer:
         answer = self.interpreter.answer(encoded, probabilities)

@@ -7,8 +7,9 @@ The standard library and NumPy only. Knows nothing of labels, models or HTTP.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
@@ -56,11 +57,11 @@ def split_words(text: str) -> list[str]:
     return [word for word in _split(text) if word]
 
 
-def rank_words(texts: Iterable[str]) -> list[str]:
+def rank_words(texts: Iterable[str], split: Callable[[str], list[str]] = split_words) -> list[str]:
     """The word index of `texts`: every word, the most frequent first, ties in order of appearance."""
     counts: Counter[str] = Counter()
     for text in texts:
-        counts.update(split_words(text))
+        counts.update(split(text))
     return [word for word, _ in counts.most_common()]
 
 
@@ -102,6 +103,9 @@ class TextEncoder:
     `words` is the whole word index in rank order: one that stands in it beyond `num_words` becomes
     2 (unknown), one that it lacks is skipped. `windows` says which part of a long text is read.
     """
+
+    chars_at_once: float = inf
+    """The longest text that may be encoded while others wait: this contract's take no time worth mentioning."""
 
     def __init__(self, words: Sequence[str], num_words: int, maxlen: int, windows: Windows) -> None:
         if num_words <= INDEX_FROM or maxlen < 1:
