@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from enum import StrEnum
@@ -67,8 +67,10 @@ class Classifier:
         metrics: ModelMetrics,
         *,
         max_text_chars: int,
+        papers: Mapping[str, bytes] | None = None,
     ) -> None:
         self.manifest = manifest
+        self.papers = papers or {}
         self._metrics = metrics
         self.engine = engine
         self.batcher = batcher
