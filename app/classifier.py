@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 
 import numpy as np
@@ -32,8 +32,10 @@ class Classifier:
         *,
         max_text_chars: int,
         max_explain_windows: int,
+        papers: Mapping[str, bytes] | None = None,
     ) -> None:
         self.manifest = manifest
+        self.papers = papers or {}
         self._metrics = metrics
         self.engine = engine
         self.batcher = batcher

@@ -13,6 +13,7 @@ SentopicError
 ├── RequestError              the client's fault; `code` is stable
 │   ├── UnknownTaskError
 │   ├── UnknownModelError
+│   ├── UnknownPaperError
 │   ├── NotJsonError
 │   ├── UnsupportedMediaTypeError
 │   ├── InvalidRequestError
@@ -99,6 +100,13 @@ class UnknownModelError(RequestError):
 
     def __init__(self, task: str, models: Sequence[str]) -> None:
         super().__init__(f"Task {task} has no such model. Models: {', '.join(models)}.")
+
+
+class UnknownPaperError(RequestError):
+    code = "unknown_paper"
+
+    def __init__(self, papers: Sequence[str]) -> None:
+        super().__init__(f"The model has no such paper. Papers: {', '.join(papers)}.")
 
 
 class NotJsonError(RequestError):

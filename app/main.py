@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app import __version__
-from app.api import docs, errors, routes, security
+from app.api import docs, errors, pages, papers, routes, security
 from app.api.edge import Edge
 from app.api.traced import Traced
 from app.batcher import Batcher
@@ -136,6 +136,8 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
     )
     errors.install(app)
     routes.install(app, catalog, settings, metrics, TimedStages if tracing else Stages)
+    papers.install(app, catalog)
+    pages.install(app)
     docs.install(app)
     app.add_middleware(Edge, metrics=metrics, guard=guard)
     if tracing:
@@ -205,11 +207,12 @@ class _Opened(NamedTuple):
     manifest: Manifest
     encoder: TextEncoder
     engine: Engine
+    papers: dict[str, bytes]
 
 
 def _open(trained: Trained, settings: Settings) -> _Opened:
     engine = open_engine(trained.bundle, settings.engine, trained.encoder, settings.engine_options)
-    return _Opened(trained.bundle.manifest, trained.encoder, engine)
+    return _Opened(trained.bundle.manifest, trained.encoder, engine, trained.bundle.papers)
 
 
 def _employ(opened: _Opened, settings: Settings, metrics: Metrics) -> Classifier:
@@ -221,12 +224,16 @@ def _employ(opened: _Opened, settings: Settings, metrics: Metrics) -> Classifier
         max_wait_s=settings.max_wait_s,
         observer=own,
     )
+    manifest, encoder, engine, papers = opened
     return Classifier(
-        *opened,
+        manifest,
+        encoder,
+        engine,
         batcher,
         own,
         max_text_chars=settings.max_text_chars,
         max_explain_windows=settings.max_explain_windows,
+        papers=papers,
     )
 
 

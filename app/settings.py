@@ -87,7 +87,7 @@ class Settings(BaseSettings):
         description="File or database URL of the keys that requests need (`sentopic keys`); without, none are needed.",
     )
     open_pages: bool = Field(
-        True, description="With keys: Swagger UI and the OpenAPI document need none, as browsers cannot send them."
+        True, description="With keys: the pages and the OpenAPI document need none; what the pages ask for does."
     )
     rate: str = Field(
         "",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import PlainTextResponse, RedirectResponse, Response
+from fastapi.responses import PlainTextResponse, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
@@ -187,10 +187,6 @@ def _add_descriptions(router: APIRouter, catalog: Catalog, settings: Settings) -
     async def check_ready() -> schemas.HealthOut:
         return schemas.HealthOut(status="ready")
 
-    @router.get("/", include_in_schema=False)
-    async def go_to_docs() -> Response:
-        return RedirectResponse("docs")
-
     @router.post("/predict/{task}", include_in_schema=False)
     @router.post("/predict/{task}/batch", include_in_schema=False)
     async def refuse_unknown_task(task: str) -> None:
@@ -224,6 +220,7 @@ def _describe_model(classifier: Classifier, *, default: bool) -> schemas.ModelOu
         temperature=manifest.calibration.temperature,
         uncertain_below=manifest.calibration.uncertain_below,
         metrics=manifest.metrics,
+        papers=list(classifier.papers),
     )
 
 

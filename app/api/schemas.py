@@ -136,6 +136,7 @@ class ModelOut(BaseModel):
     temperature: float
     uncertain_below: float
     metrics: dict[str, float]
+    papers: list[str] = Field(description="What it tells of itself, at `/tasks/{task}/{model}/{paper}`.")
 
 
 class LimitsOut(BaseModel):
