@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import log
 from pathlib import Path
@@ -18,9 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from app import model_file
 from app.engines.base import Probabilities
-from app.errors import BundleError
+from app.errors import BundleError, TokenizerError
 from app.model_file import ModelFile
 from app.text import INDEX_FROM, PAD, START, UNKNOWN, TextEncoder, Windows
+from app.tokenizers import KERAS, Tokenizer, TokenizerName, library_versions, make_encoder, open_tokenizer
 
 SCHEMA_VERSION: Final = 1
 MANIFEST: Final = "bundle.json"
@@ -51,6 +52,7 @@ FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 """SHA-256."""
 Share = Annotated[float, Field(ge=0, le=1)]
+Version = Annotated[str, Field(pattern=r"^[0-9][0-9A-Za-z.+]{0,31}$")]
 
 
 class _Sealed(BaseModel):
@@ -64,6 +66,19 @@ class Label(_Sealed):
     """Among the training texts: what to expect of a text of which nothing is known."""
 
 
+class TokenizerSpec(_Sealed):
+    """What finds a text's words. Other rules of ours would be another `version`; other libraries are refused."""
+
+    name: TokenizerName
+    version: Literal[1] = 1
+    libraries: dict[str, Version]
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer) -> "TokenizerSpec | None":
+        """None for the contract's own, which bundles do not name."""
+        return None if tokenizer is KERAS else cls(name=tokenizer.name, libraries=library_versions(tokenizer.name))
+
+
 class TextSpec(_Sealed):
     """The text contract's numbers; a bundle made under another contract is refused."""
 
@@ -74,6 +89,16 @@ class TextSpec(_Sealed):
     start_id: Literal[1] = START
     unknown_id: Literal[2] = UNKNOWN
     index_from: Literal[3] = INDEX_FROM
+    tokenizer: Annotated[TokenizerSpec | None, Field(exclude_if=lambda spec: spec is None)] = None
+    """None: `app.text`'s own. It is left out where it is not needed, so that older bundles keep their seals."""
+
+    def open_tokenizer(self) -> Tokenizer:
+        """Raises TokenizerError where what it needs is missing or of another version."""
+        return open_tokenizer(self.tokenizer.name, self.tokenizer.libraries) if self.tokenizer else KERAS
+
+    def encoder(self, words: Sequence[str], windows: Windows | None = None) -> TextEncoder:
+        """`windows`: how texts are read, if not as the bundle reads them."""
+        return make_encoder(self.open_tokenizer(), words, self.num_words, self.maxlen, windows or self.windows)
 
 
 class Calibration(_Sealed):
@@ -178,8 +203,11 @@ class Bundle:
     """The manifest and what there is of `PAPERS`, by name."""
 
     def encoder(self) -> TextEncoder:
-        spec = self.manifest.text
-        return TextEncoder(self.words, spec.num_words, spec.maxlen, spec.windows)
+        """Raises BundleError where its tokenizer is not to be had."""
+        try:
+            return self.manifest.text.encoder(self.words)
+        except TokenizerError as error:
+            raise BundleError(self.directory / MANIFEST, str(error)) from None
 
 
 def read_bundle(

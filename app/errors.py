@@ -8,6 +8,7 @@ SentopicError
 ├── KeyStoreError             the keys cannot be read or written
 ├── BundleError               a bundle that cannot be trusted or read
 │   └── UnsupportedLayerError     a layer that this engine does not compile
+├── TokenizerError            a tokenizer that is not installed, or not as a bundle was made with
 ├── DataError                 a data set that is missing, broken or does not fit
 ├── RequestError              the client's fault; `code` is stable
 │   ├── UnknownTaskError
@@ -73,6 +74,10 @@ class BundleError(SentopicError):
 
 class UnsupportedLayerError(BundleError):
     code = "layer_unsupported"
+
+
+class TokenizerError(SentopicError):
+    code = "tokenizer_unavailable"
 
 
 class DataError(SentopicError):
