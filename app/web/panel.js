@@ -11,6 +11,7 @@ import { labelNamer, title } from "./service.js";
 import { share } from "./sharing.js";
 
 const MOST_LABELS = 50;
+const LONG = 2_000; // characters: beyond, an explanation takes so long that the answer comes first, without one
 
 export class Panel {
   /** `chosen`: a function that gives what the page's address says. */
@@ -41,11 +42,11 @@ export class Panel {
     const { task, model } = this;
     const request = { text, model: model.name, top_k: Math.min(MOST_LABELS, task.labels.length) };
     const explains = this.service.explains(task.name);
+    const send = (json) => ask(`predict/${task.name}`, { method: "POST", json, signal });
     this.#setBusy(true);
     try {
-      const answer = await ask(`predict/${task.name}`, { method: "POST", json: explains ? { ...request, explain: true } : request, signal });
-      this.notice.clear();
-      this.#show(answer, text, request);
+      if (!explains || text.length > LONG) this.#show(await send(request), text, request);
+      if (explains) this.#show(await send({ ...request, explain: true }), text, request);
     } catch (failure) {
       if (failure.name === "AbortError") return null;
       this.#fail(failure, again);
@@ -64,6 +65,7 @@ export class Panel {
 
   #show(answer, text, request) {
     const { task, model, nameOf } = this;
+    this.notice.clear();
     this.answer = answer;
     const { text: _, ...rest } = request;
     const button = make("button", { type: "button" }, "As link, curl, Python");

@@ -5,7 +5,6 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.coming import Coming
 from tests.browser.conftest import Open
 from tests.browser.hands import answer, percent, write
 
@@ -148,9 +147,21 @@ def test_characters_beyond_the_first_plane_shift_nothing(page: Page, text: str) 
         expect(word(page, shown)).to_have_count(1)
 
 
-def test_service_without_feedback_is_not_offered_any(open_page: Open, coming: Coming) -> None:
-    coming.away = True
-    page = open_page("/")
+def test_page_without_explanations_shows_the_answer_alone(page: Page) -> None:
+    page.route("**/openapi.json", lambda route: route.fulfill(json={"paths": {}}))
+    page.reload()
     write(page, TEXT)
     expect(answer(page).locator(".label")).to_have_text("Positive")
     expect(page.get_by_role("button", name="Was this wrong?")).to_have_count(0)
+
+
+def test_answer_to_a_long_text_does_not_wait_for_its_explanation(page: Page) -> None:
+    held = []
+    page.route(
+        "**/predict/*", lambda route: held.append(route) if "explain" in route.request.post_data else route.fallback()
+    )
+    write(page, TEXT * 30)
+    expect(answer(page).locator(".label")).to_have_text("Positive")
+    expect(page.locator(".reasons")).to_be_hidden()
+    held[0].fallback()
+    expect(page.locator(".words .word")).to_have_count(18 * 30)
