@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -13,7 +13,8 @@ from app.answers import Answer, Interpreter
 from app.batcher import Batcher
 from app.bundle import Manifest
 from app.engines.base import Engine, Probabilities
-from app.errors import OverloadedError, RequestError, UnknownModelError, UnknownTaskError
+from app.errors import DeadlineError, OverloadedError, RequestError, UnknownModelError, UnknownTaskError
+from app.explain import Explanation, Steps, explain
 from app.metrics import ModelMetrics
 from app.stages import Stages
 from app.text import PAD, Encoded, Ids, TextEncoder
@@ -35,21 +36,47 @@ class Classifier:
         metrics: ModelMetrics,
         *,
         max_text_chars: int,
+        max_explain_windows: int,
+        papers: Mapping[str, bytes] | None = None,
     ) -> None:
         self.manifest = manifest
+        self.papers = papers or {}
         self._metrics = metrics
         self.engine = engine
         self.batcher = batcher
         self.interpreter = Interpreter(manifest, encoder, max_text_chars=max_text_chars)
+        self._encoder, self._max_explain_windows = encoder, max_explain_windows
 
     async def classify(self, text: str, timeout_s: float, stages: Stages) -> Answer:
         """Raises TextTooLongError, OverloadedError or DeadlineError."""
         self.batcher.refuse_if_crowded()
-        encoded = self._admit(text, stages)
+        if len(text) <= self._encoder.chars_at_once:
+            encoded = self._admit(text, stages)
+        else:
+            deadline = time.monotonic() + timeout_s
+            encoded = await self._admit_aside(text, deadline, timeout_s, stages)
+            timeout_s = max(0.0, deadline - time.monotonic())
         if not encoded.known:
             return self._answer(encoded, None)
         probabilities = await self._predict(encoded.windows, timeout_s, stages)
         return self._answer(encoded, probabilities)
+
+    async def explain(self, text: str, timeout_s: float, stages: Stages) -> tuple[Answer, Explanation]:
+        """The answer and its reasons, for which others do not wait. Raises as `classify`."""
+        deadline = time.monotonic() + timeout_s
+        answer = await self.classify(text, timeout_s, stages)
+        steps, found = explain(self._encoder, self.manifest, text, self._max_explain_windows), None
+        while True:
+            windows = await asyncio.to_thread(_advance, steps, found)
+            stages.end("explain")
+            if isinstance(windows, Explanation):
+                return answer, windows
+            found = np.empty((len(windows), len(self.manifest.labels)), np.float32)
+            order = _shortest_last(windows)
+            for start in range(0, len(windows), self.batcher.group_windows):
+                group = order[start : start + self.batcher.group_windows]
+                left = max(0.0, deadline - time.monotonic())
+                found[group] = await self._predict(windows[group], left, stages, patient=True)
 
     async def classify_many(
         self, texts: Sequence[str], timeout_s: float, stages: Stages
@@ -63,7 +90,7 @@ class Classifier:
         deadline = time.monotonic() + timeout_s
         running = list[asyncio.Task[None]]()
         try:
-            for group in self._groups(texts, results, stages):
+            async for group in self._groups(texts, results, deadline, timeout_s, stages):
                 left = max(0.0, deadline - time.monotonic())
                 running.append(asyncio.create_task(self._answer_group(group, results, left, stages)))
                 await asyncio.sleep(0)  # it goes to the queue, and the next is encoded meanwhile
@@ -78,15 +105,23 @@ class Classifier:
             await asyncio.gather(*running, return_exceptions=True)
         return [result for result in results if result is not None]
 
-    def _groups(
-        self, texts: Sequence[str], results: list[Answer | RequestError | None], stages: Stages
-    ) -> Iterator[list[tuple[int, Encoded]]]:
+    async def _groups(
+        self,
+        texts: Sequence[str],
+        results: list[Answer | RequestError | None],
+        deadline: float,
+        timeout_s: float,
+        stages: Stages,
+    ) -> AsyncIterator[list[tuple[int, Encoded]]]:
         """Texts for the engine, encoded as they are needed; the others get their result at once."""
         group: list[tuple[int, Encoded]] = []
         windows = 0
         for place, text in enumerate(texts):
             try:
-                encoded = self._admit(text, stages)
+                if len(text) <= self._encoder.chars_at_once:
+                    encoded = self._admit(text, stages)
+                else:
+                    encoded = await self._admit_aside(text, deadline, timeout_s, stages)
             except RequestError as error:
                 results[place] = error
                 continue
@@ -109,7 +144,7 @@ class Classifier:
         stages: Stages,
     ) -> None:
         ids = np.concatenate([encoded.windows for _, encoded in group])
-        order = _sort_by_length(ids)
+        order = _shortest_last(ids)
         probabilities = np.empty((len(ids), len(self.manifest.labels)), np.float32)
         probabilities[order] = await self._predict(ids[order], timeout_s, stages, patient=True)
         start = 0
@@ -123,7 +158,7 @@ class Classifier:
 
         Where the queue has no room it is waited for. `background`: behind everybody else.
         """
-        order = _sort_by_length(ids)
+        order = _shortest_last(ids)
         probabilities = np.empty((len(ids), len(self.manifest.labels)), np.float32)
         while len(ids):
             try:
@@ -143,17 +178,24 @@ class Classifier:
                 self._count(answer)
 
     async def _predict(self, ids: Ids, timeout_s: float, stages: Stages, *, patient: bool = False) -> Probabilities:
+        stages.windows += len(ids)
         predicted = await self.batcher.predict(ids, timeout_s, patient=patient)
         self._metrics.add_wait(predicted.queue_s)
-        stages.add("queue", predicted.queue_s)
-        stages.add("engine", predicted.engine_s)
-        stages.begin()
+        stages.add_run(predicted.queue_s, predicted.engine_s)
         return predicted.probabilities
 
     def _admit(self, text: str, stages: Stages) -> Encoded:
         encoded = self.interpreter.encode(text)
         stages.end("encode")
         return encoded
+
+    async def _admit_aside(self, text: str, deadline: float, timeout_s: float, stages: Stages) -> Encoded:
+        """In a thread, for a tokenizer that takes its time: others are answered meanwhile. Raises DeadlineError too."""
+        try:
+            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+                return await asyncio.to_thread(self._admit, text, stages)
+        except TimeoutError:
+            raise DeadlineError(timeout_s) from None
 
     def _answer(self, encoded: Encoded, probabilities: Probabilities | None) -> Answer:
         answer = self.interpreter.answer(encoded, probabilities)
@@ -170,9 +212,18 @@ class Classifier:
         )
 
 
-def _sort_by_length(ids: Ids) -> NDArray[np.intp]:
-    """The rows' order in which a batch has one length, and so costs least."""
-    order: NDArray[np.intp] = np.count_nonzero(ids == PAD, axis=1).argsort(kind="stable")
+def _advance(steps: Steps, found: Probabilities | None) -> Ids | Explanation:
+    """Its next windows, or what it has found."""
+    try:
+        return next(steps) if found is None else steps.send(found)
+    except StopIteration as end:
+        explanation: Explanation = end.value
+        return explanation
+
+
+def _shortest_last(windows: Ids) -> NDArray[np.intp]:
+    """Their order by length: a batch of one length costs least."""
+    order: NDArray[np.intp] = np.count_nonzero(windows == PAD, axis=1).argsort(kind="stable")
     return order
 
 

@@ -8,11 +8,13 @@ SentopicError
 ├── KeyStoreError             the keys cannot be read or written
 ├── BundleError               a bundle that cannot be trusted or read
 │   └── UnsupportedLayerError     a layer that this engine does not compile
+├── TokenizerError            a tokenizer that is not installed, or not as a bundle was made with
 ├── OutputError               results cannot be written
 ├── DataError                 a data set that is missing, broken or does not fit
 ├── RequestError              the client's fault; `code` is stable
 │   ├── UnknownTaskError
 │   ├── UnknownModelError
+│   ├── UnknownPaperError
 │   ├── FileError                 a file of texts that cannot be read, from some line on
 │   │   └── LongLineError
 │   ├── InvalidRowError           a row that has no text that could be read
@@ -80,6 +82,10 @@ class UnsupportedLayerError(BundleError):
     code = "layer_unsupported"
 
 
+class TokenizerError(SentopicError):
+    code = "tokenizer_unavailable"
+
+
 class OutputError(SentopicError):
     code = "output_failed"
 
@@ -104,6 +110,13 @@ class UnknownModelError(RequestError):
 
     def __init__(self, task: str, models: Sequence[str]) -> None:
         super().__init__(f"Task {task} has no such model. Models: {', '.join(models)}.")
+
+
+class UnknownPaperError(RequestError):
+    code = "unknown_paper"
+
+    def __init__(self, papers: Sequence[str]) -> None:
+        super().__init__(f"The model has no such paper. Papers: {', '.join(papers)}.")
 
 
 class FileError(RequestError):
@@ -131,7 +144,7 @@ class NoParquetError(RequestError):
     code = "no_parquet"
 
     def __init__(self) -> None:
-        super().__init__("Parquet needs pyarrow: pip install 'sentopic[files]'.")
+        super().__init__("Parquet needs pyarrow: pip install 'sentopic[parquet]'.")
 
 
 class NotJsonError(RequestError):

@@ -100,7 +100,9 @@ def test_shipped_bundles_answer_as_the_service_does() -> None:
     async def ask() -> list[object]:
         batcher = Batcher(engine, max_batch_windows=16, max_queue_windows=100)
         metrics = ModelMetrics.alone(bundle.manifest)
-        service = Classifier(bundle.manifest, encoder, engine, batcher, metrics, max_text_chars=100_000)
+        service = Classifier(
+            bundle.manifest, encoder, engine, batcher, metrics, max_text_chars=100_000, max_explain_windows=100
+        )
         async with batcher:
             return list(await service.classify_many(texts, 30, Stages()))
 

@@ -24,6 +24,7 @@ from app.bundle import (
     Label,
     Manifest,
     TextSpec,
+    TokenizerSpec,
     format_words,
     read_bundle,
     seal,
@@ -79,14 +80,15 @@ def _write(
     engine = _compile(trained.model, recipe, dataset, staging / MODEL)
     (staging / WORDS).write_bytes(format_words(list(dataset.words)))
 
-    encoder = TextEncoder(dataset.words, recipe.num_words, recipe.maxlen, recipe.windows)
+    encoder = dataset.encoder(recipe.num_words, recipe.maxlen, recipe.windows)
     held_out = encode(encoder, parts[1])
     _compare(trained.model, engine, held_out)
 
     draft = _draft(trained, recipe, dataset, parts, staging)
     judge = engine if trained is chosen else _compile_aside(chosen.model, recipe, dataset)
     calibrated = draft.model_copy(update={"calibration": _calibrate(draft, judge, held_out, recipe)})
-    found = figures.measure(calibrated, judge, engine, dataset, parts[1])
+    learned = (dataset.train if recipe.refit else parts[0]) if dataset.audit else None
+    found = figures.measure(calibrated, judge, engine, dataset, parts[1], learned)
     measured = calibrated.model_copy(update={"metrics": found.headline(recipe.windows)})
 
     report = {**found.to_json(), "history": [asdict(epoch) for epoch in chosen.history]}
@@ -140,7 +142,12 @@ def _draft(
         task=dataset.task,
         model=recipe.model,
         labels=_labels(dataset, parts[0]),
-        text=TextSpec(num_words=recipe.num_words, maxlen=recipe.maxlen, windows=recipe.windows),
+        text=TextSpec(
+            num_words=recipe.num_words,
+            maxlen=recipe.maxlen,
+            windows=recipe.windows,
+            tokenizer=TokenizerSpec.of(dataset.tokenizer),
+        ),
         recipe={
             **recipe.to_json(),
             "name": recipe.id,
@@ -213,6 +220,8 @@ def _describe(dataset: Dataset, parts: tuple[Examples, Examples], recipe: Recipe
         described["mislabelled"] = len(training) - len(taught)
     if recipe.unlabelled:
         described |= {"unlabelled": len(dataset.unlabelled), "unlabelled_sha256": dataset.unlabelled_sha256}
+    if dataset.audit:
+        described |= dataset.audit.counts()
     return described
 
 

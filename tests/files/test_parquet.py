@@ -157,5 +157,5 @@ def test_missing_pyarrow_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     path = write(tmp_path / "in.parquet", rows=2)
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(NoParquetError, match=r"pip install 'sentopic\[files\]'"):
+    with pytest.raises(NoParquetError, match=r"pip install 'sentopic\[parquet\]'"):
         open_reader(path, "parquet")

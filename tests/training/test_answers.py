@@ -34,7 +34,15 @@ def test_answers_are_those_of_the_service(mood: Any) -> None:
 
     async def serve() -> list[Any]:
         batcher = Batcher(engine, max_batch_windows=8, max_queue_windows=100)
-        service = Classifier(manifest, encoder, engine, batcher, ModelMetrics.alone(manifest), max_text_chars=200)
+        service = Classifier(
+            manifest,
+            encoder,
+            engine,
+            batcher,
+            ModelMetrics.alone(manifest),
+            max_text_chars=200,
+            max_explain_windows=100,
+        )
         async with service.batcher:
             return list(await service.classify_many(TEXTS, 5, Stages()))
 

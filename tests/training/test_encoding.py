@@ -40,6 +40,7 @@ def serve(bundle: Bundle, engine: Engine, texts: list[str]) -> list[Answer]:
             batcher,
             ModelMetrics.alone(bundle.manifest),
             max_text_chars=10**6,
+            max_explain_windows=100,
         )
         async with batcher:
             return [found for found in await one.classify_many(texts, 60, Stages()) if isinstance(found, Answer)]
