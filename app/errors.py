@@ -10,11 +10,17 @@ SentopicError
 │   └── UnsupportedLayerError     a layer that this engine does not compile
 ├── TokenizerError            a tokenizer that is not installed, or not as a bundle was made with
 ├── OutputError               results cannot be written
+├── JobStoreError             the jobs cannot be read or written
+├── JobsFullError             there is no room for more jobs
+├── LeaseLostError            somebody else works at the job, or it is gone
 ├── DataError                 a data set that is missing, broken or does not fit
 ├── RequestError              the client's fault; `code` is stable
 │   ├── UnknownTaskError
 │   ├── UnknownModelError
 │   ├── UnknownPaperError
+│   ├── NoJobsError               a service without a place for jobs
+│   ├── UnknownJobError
+│   ├── JobNotDoneError           a result that is not there yet
 │   ├── FileError                 a file of texts that cannot be read, from some line on
 │   │   └── LongLineError
 │   ├── InvalidRowError           a row that has no text that could be read
@@ -90,6 +96,27 @@ class OutputError(SentopicError):
     code = "output_failed"
 
 
+class JobStoreError(SentopicError):
+    """`reason` may tell of the database what is no client's business."""
+
+    code = "job_store"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("The list of jobs cannot be reached. Try again later.")
+        self.reason = reason
+
+
+class JobsFullError(SentopicError):
+    code = "jobs_full"
+
+    def __init__(self) -> None:
+        super().__init__("There is no room for this file. Delete finished jobs, or try again later.")
+
+
+class LeaseLostError(SentopicError):
+    code = "lease_lost"
+
+
 class DataError(SentopicError):
     code = "data_invalid"
 
@@ -117,6 +144,27 @@ class UnknownPaperError(RequestError):
 
     def __init__(self, papers: Sequence[str]) -> None:
         super().__init__(f"The model has no such paper. Papers: {', '.join(papers)}.")
+
+
+class UnknownJobError(RequestError):
+    code = "unknown_job"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such job.")
+
+
+class NoJobsError(RequestError):
+    code = "no_jobs"
+
+    def __init__(self) -> None:
+        super().__init__("This service takes no jobs.")
+
+
+class JobNotDoneError(RequestError):
+    code = "job_not_done"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"The job has no result: it is {status}.")
 
 
 class FileError(RequestError):

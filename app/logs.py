@@ -19,6 +19,7 @@ def configure(form: LogFormat, *, requests: bool = False) -> None:
     logging.getLogger("sentopic").setLevel(logging.INFO)
     logging.getLogger("sentopic.requests").setLevel(logging.INFO if requests else logging.WARNING)
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # it warns of every request that it does not understand
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)  # pages about a connection that was lost
 
 
 def _json_formatter() -> logging.Formatter:

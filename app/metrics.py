@@ -19,8 +19,30 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
 OTHER: Final = "other"
-STATUSES: Final = (200, 304, 307, 400, 401, 403, 404, 405, 413, 415, 422, 429, 499, 500, 503, 504, OTHER)
-ROUTES: Final = ("single", "batch", "stream", OTHER)
+STATUSES: Final = (
+    200,
+    202,
+    204,
+    304,
+    307,
+    400,
+    401,
+    403,
+    404,
+    405,
+    409,
+    413,
+    415,
+    422,
+    429,
+    499,
+    500,
+    503,
+    504,
+    507,
+    OTHER,
+)
+ROUTES: Final = ("single", "batch", "stream", "jobs", OTHER)
 NO_TASK: Final = ""
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

@@ -7,3 +7,6 @@ LEAVING: Final = "sentopic.leaving"
 
 UNHURRIED: Final = "sentopic.unhurried"
 """To be called where request and answer may take long: from then on, a client is only cut off when nothing moves."""
+
+KEY: Final = "sentopic.key"
+"""The id of the key that it was sent with, if keys are asked for."""

@@ -92,6 +92,19 @@ class Settings(BaseSettings):
     open_pages: bool = Field(
         True, description="With keys: the pages and the OpenAPI document need none; what the pages ask for does."
     )
+    jobs: str = Field(
+        "~/.local/state/sentopic/jobs",
+        description="Directory of bulk jobs' files, which services that share a database share too; empty: no jobs.",
+    )
+    database: str | None = Field(
+        None, description="SQLAlchemy URL of the jobs' list, `postgresql+psycopg://...`; SQLite in `jobs` without."
+    )
+    max_job_bytes: int = Field(1_000_000_000, ge=1, description="Largest file of a job; it is spooled to the disk.")
+    max_jobs: int = Field(1_000, ge=1, description="Most jobs that are kept, finished ones too.")
+    max_jobs_bytes: int = Field(
+        20_000_000_000, ge=1, description="Most bytes on the disk of all jobs together, their results too."
+    )
+    keep_jobs_h: float = Field(72.0, gt=0, description="How long a finished job is kept, in hours.")
     rate: str = Field(
         "",
         description="Most requests of one key, or without keys of one address: `100/second;5000/hour`, say.",

@@ -30,6 +30,7 @@ def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No setting of the machine that runs the tests reaches them."""
     for name in [name for name in os.environ if name.startswith("SENTOPIC_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("SENTOPIC_JOBS", str(tmp_path / "jobs"))
     monkeypatch.chdir(tmp_path)
 
 

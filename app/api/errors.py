@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from app import errors
 
@@ -18,6 +19,9 @@ STATUSES: Final[dict[type[errors.SentopicError], int]] = {
     errors.UnknownTaskError: 404,
     errors.UnknownModelError: 404,
     errors.UnknownPaperError: 404,
+    errors.NoJobsError: 404,
+    errors.UnknownJobError: 404,
+    errors.JobNotDoneError: 409,
     errors.TextTooLongError: 413,
     errors.BatchTooLargeError: 413,
     errors.BodyTooLargeError: 413,
@@ -31,12 +35,17 @@ STATUSES: Final[dict[type[errors.SentopicError], int]] = {
     errors.ClientLeftError: 499,
     errors.OverloadedError: 503,
     errors.LeavingError: 503,
+    errors.JobStoreError: 503,
     errors.DeadlineError: 504,
+    errors.JobsFullError: 507,
+    errors.OutputError: 507,
 }
+_BY_CODE: Final = {kind.code: status for kind, status in STATUSES.items()}
 _TITLES: Final = {
     400: "Not JSON", 401: "Unauthorized", 403: "Forbidden", 404: "Not found", 405: "Method not allowed",
-    413: "Too large", 415: "Unsupported media type", 422: "Invalid request", 429: "Too many requests",
+    409: "Not yet", 413: "Too large", 415: "Unsupported media type", 422: "Invalid request", 429: "Too many requests",
     499: "Client closed request", 500: "Internal error", 503: "Overloaded", 504: "Deadline exceeded",
+    507: "No room",
 }  # fmt: skip
 STAGES: Final = "sentopic.stages"
 """Where in a request's scope its stages stand, so that an error can say them too."""
@@ -76,6 +85,11 @@ def describe(error: errors.SentopicError) -> Problem:
     return _problem(status, error.code if status != 500 else "internal", detail, faults)
 
 
+def describe_code(code: str, detail: str) -> Problem:
+    """Of an error that was kept."""
+    return _problem(_BY_CODE.get(code, 500), code, detail)
+
+
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route, for the OpenAPI document."""
     content = {_PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -88,10 +102,19 @@ def install(app: FastAPI) -> None:
         return answer(error, request.scope)
 
     @app.exception_handler(HTTPException)
-    async def _on_http_error(_: Request, error: HTTPException) -> Response:
+    async def _on_http_error(request: Request, error: HTTPException) -> Response:
         code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
         title = _TITLES.get(error.status_code, "HTTP error")
-        return respond(_problem(error.status_code, code, f"{title}."), dict(error.headers or {}))
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(_allowed(request))
+        return respond(_problem(error.status_code, code, f"{title}."), headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods of all routes that have the path; Starlette tells those of the first one alone."""
+    fitting = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in fitting for method in getattr(route, "methods", None) or ()})
 
 
 def answer(error: errors.SentopicError, scope: Mapping[str, Any]) -> Response:
