@@ -161,6 +161,7 @@ def _serve(options: argparse.Namespace) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))  # nothing is in flight yet
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what there is will be read anyhow
     names = ("host", "port", "workers", "artifacts", "bundle", "engine")
     settings = load_settings(**{name: getattr(options, name) for name in names})
     logs.configure(settings.log_format, requests=settings.log_requests)

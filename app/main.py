@@ -128,6 +128,7 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
         description=_ABOUT,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # it would repeat what the client has written
         lifespan=lifespan,
         telemetry=_UNTOLD,
     )

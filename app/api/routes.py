@@ -64,7 +64,7 @@ def _add_task(
     async def predict(request: Request) -> Response:
         request.scope[ASKED] = task, "single"
         stages = request.scope[errors.STAGES] = make_stages()
-        asked = await read_json(request, schemas.PredictRequest, settings.max_body_bytes, admission)
+        asked = await read_json(request, schemas.PredictRequest, settings, admission)
         stages.end("read")
         classifier = catalog.find(task, asked.model)
         stages.model = classifier.manifest.model
@@ -87,7 +87,7 @@ def _add_task(
     async def predict_batch(request: Request) -> Response:
         request.scope[ASKED] = task, "batch"
         stages = request.scope[errors.STAGES] = make_stages()
-        asked = await read_json(request, schemas.BatchRequest, settings.max_body_bytes, admission)
+        asked = await read_json(request, schemas.BatchRequest, settings, admission)
         if len(asked.texts) > settings.max_batch_texts:
             raise BatchTooLargeError(settings.max_batch_texts)
         faults = [_check_item(text) for text in asked.texts]

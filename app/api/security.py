@@ -81,4 +81,7 @@ def document(app: FastAPI) -> None:
 def _network(scope: MutableMapping[str, Any]) -> str:
     """The client's address; of one with 128 bits the network, as one client has all of it."""
     host = scope["client"][0] if scope.get("client") else "unknown"
-    return str(ipaddress.ip_network(f"{host}/64", strict=False)) if ":" in host else str(host)
+    try:
+        return str(ipaddress.ip_network(f"{host}/64", strict=False)) if ":" in host else str(host)
+    except ValueError:
+        return "unknown"  # a proxy has passed on what is no address
