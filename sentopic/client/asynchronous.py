@@ -54,7 +54,7 @@ class AsyncClient:
         batch_size: int = routes.BATCH_SIZE,
         concurrency: int = routes.CONCURRENCY,
     ) -> AsyncIterator[Answer | Failure]:
-        routes.check_texts(texts)
+        routes.check_plan(texts, batch_size, concurrency)
         options = encode_options({"model": model, "top_k": top_k, "explain": explain or None})
         splitter = Splitter((await self.task(task)).limits, options, batch_size)
         turns, pending = asyncio.Semaphore(concurrency), deque[asyncio.Task[list[Answer | Failure]]]()

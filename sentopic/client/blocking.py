@@ -65,7 +65,7 @@ class Client:
         A text that cannot be answered has a Failure in its place; an error that is none of a text's is raised, when
         its first text's turn comes. Batches keep within the service's limits, whatever `batch_size`.
         """
-        routes.check_texts(texts)
+        routes.check_plan(texts, batch_size, concurrency)
         options = encode_options({"model": model, "top_k": top_k, "explain": explain or None})
         splitter = Splitter(self.task(task).limits, options, batch_size)
         stop, pending = Event(), deque[Future[list[Answer | Failure]]]()

@@ -209,6 +209,45 @@ def test_one_string_is_not_taken_for_many_texts(make: Make) -> None:
         list(make(handler=Service()).classify_many("abc", "topic"))
 
 
+@pytest.mark.parametrize("plan", [{"batch_size": 0}, {"concurrency": 0}, {"batch_size": -1}])
+def test_plan_that_would_never_end_is_refused(make: Make, plan: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="1 or more"):
+        list(make(handler=Service()).classify_many(["a"], "topic", **plan))
+
+
+@pytest.mark.parametrize("patience", [{"timeout": 0}, {"retries": -1}])
+def test_client_without_time_or_tries_is_refused(make: Make, patience: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="timeout"):
+        make(**patience)
+
+
+@pytest.mark.parametrize(
+    ("error", "sent"),
+    [
+        (httpx.ConnectError("refused"), 2),
+        (httpx.ConnectTimeout(""), 2),
+        (httpx.PoolTimeout(""), 2),
+        (httpx.ReadError("broke"), 1),
+        (httpx.WriteError("broke"), 1),
+        (httpx.RemoteProtocolError("broke"), 1),
+    ],
+)
+def test_feedback_is_sent_again_only_if_it_cannot_have_arrived(make: Make, error: Exception, sent: int) -> None:
+    seen = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        if len(seen) == 1:
+            raise error
+        return httpx.Response(202)
+
+    try:
+        make(handler=answer, time=Time()).feedback("a1", "sentiment", "positive")
+    except UnavailableError:
+        assert sent == 1
+    assert len(seen) == sent
+
+
 def test_no_text_needs_no_answer(make: Make) -> None:
     service = Service()
     assert list(make(handler=service).classify_many([], "topic")) == []
