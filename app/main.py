@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app import __version__
-from app.api import docs, errors, routes, security
+from app.api import docs, errors, openapi, routes, security
 from app.api.edge import Edge
 from app.batcher import Batcher
 from app.bundle import Bundle, Manifest, find_bundles, read_bundle
@@ -110,14 +110,22 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
             yield
 
     app = FastAPI(
-        title="Sentopic", version=__version__, description=_ABOUT, docs_url=None, redoc_url=None, lifespan=lifespan
+        title="Sentopic",
+        version=__version__,
+        description=_ABOUT,
+        license_info=openapi.LICENCE,
+        openapi_tags=openapi.TAGS,
+        generate_unique_id_function=openapi.name_operation,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
     )
     errors.install(app)
     routes.install(app, catalog, settings, metrics)
     docs.install(app)
     app.add_middleware(Edge, metrics=metrics, guard=guard)
-    if keyring:
-        security.document(app)
+    security.document(app, keys=keyring is not None, rates=bool(settings.rate))
+    openapi.install(app)
     if settings.trusted_proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies)
     app.state.catalog = catalog
