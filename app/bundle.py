@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import log
 from pathlib import Path
@@ -18,15 +18,23 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from app import model_file
 from app.engines.base import Probabilities
-from app.errors import BundleError
+from app.errors import BundleError, TokenizerError
 from app.model_file import ModelFile
 from app.text import INDEX_FROM, PAD, START, UNKNOWN, TextEncoder, Windows
+from app.tokenizers import KERAS, Tokenizer, TokenizerName, library_versions, make_encoder, open_tokenizer
 
 SCHEMA_VERSION: Final = 1
 MANIFEST: Final = "bundle.json"
 MODEL: Final = "model.keras"
 WORDS: Final = "words.txt"
 MAX_MANIFEST_BYTES: Final = 2**20
+PAPERS: Final = (
+    "CARD.md", "metrics.json", "learning_curves.png", "reliability.png", "risk_coverage.png", "confusion.png"
+)  # fmt: skip
+"""What a bundle tells of itself. It need not have them: nothing that answers a text reads one."""
+
+MAX_PAPER_BYTES: Final = 2**20
+"""Of one paper. A larger one is verified like any file of the bundle, and then left on the disk."""
 
 MAX_WORDS_BYTES: Final = 16 * 2**20
 """Of `words.txt`: some two million words. Each takes ten times its letters once it is read."""
@@ -44,6 +52,7 @@ FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 """SHA-256."""
 Share = Annotated[float, Field(ge=0, le=1)]
+Version = Annotated[str, Field(pattern=r"^[0-9][0-9A-Za-z.+]{0,31}$")]
 
 
 class _Sealed(BaseModel):
@@ -57,6 +66,19 @@ class Label(_Sealed):
     """Among the training texts: what to expect of a text of which nothing is known."""
 
 
+class TokenizerSpec(_Sealed):
+    """What finds a text's words. Other rules of ours would be another `version`; other libraries are refused."""
+
+    name: TokenizerName
+    version: Literal[1] = 1
+    libraries: dict[str, Version]
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer) -> "TokenizerSpec | None":
+        """None for the contract's own, which bundles do not name."""
+        return None if tokenizer is KERAS else cls(name=tokenizer.name, libraries=library_versions(tokenizer.name))
+
+
 class TextSpec(_Sealed):
     """The text contract's numbers; a bundle made under another contract is refused."""
 
@@ -67,6 +89,16 @@ class TextSpec(_Sealed):
     start_id: Literal[1] = START
     unknown_id: Literal[2] = UNKNOWN
     index_from: Literal[3] = INDEX_FROM
+    tokenizer: Annotated[TokenizerSpec | None, Field(exclude_if=lambda spec: spec is None)] = None
+    """None: `app.text`'s own. It is left out where it is not needed, so that older bundles keep their seals."""
+
+    def open_tokenizer(self) -> Tokenizer:
+        """Raises TokenizerError where what it needs is missing or of another version."""
+        return open_tokenizer(self.tokenizer.name, self.tokenizer.libraries) if self.tokenizer else KERAS
+
+    def encoder(self, words: Sequence[str], windows: Windows | None = None) -> TextEncoder:
+        """`windows`: how texts are read, if not as the bundle reads them."""
+        return make_encoder(self.open_tokenizer(), words, self.num_words, self.maxlen, windows or self.windows)
 
 
 class Calibration(_Sealed):
@@ -167,10 +199,15 @@ class Bundle:
     model: ModelFile
     model_bytes: bytes
     words: tuple[str, ...]
+    papers: dict[str, bytes]
+    """The manifest and what there is of `PAPERS`, by name."""
 
     def encoder(self) -> TextEncoder:
-        spec = self.manifest.text
-        return TextEncoder(self.words, spec.num_words, spec.maxlen, spec.windows)
+        """Raises BundleError where its tokenizer is not to be had."""
+        try:
+            return self.manifest.text.encoder(self.words)
+        except TokenizerError as error:
+            raise BundleError(self.directory / MANIFEST, str(error)) from None
 
 
 def read_bundle(
@@ -183,7 +220,8 @@ def read_bundle(
     """
     path = directory / MANIFEST
     try:
-        manifest = Manifest.model_validate_json(_read_plain_file(path, MAX_MANIFEST_BYTES))
+        source = _read_plain_file(path, MAX_MANIFEST_BYTES)
+        manifest = Manifest.model_validate_json(source)
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(step) for step in fault["loc"])
@@ -205,7 +243,8 @@ def read_bundle(
     sha256 = manifest.files[WORDS].sha256
     if sha256 not in known:
         known[sha256] = _parse_words(contents[WORDS], directory / WORDS)
-    return Bundle(directory, manifest, model, contents[MODEL], known[sha256])
+    papers = {name: contents[name] for name in PAPERS if len(contents.get(name, b"")) in range(1, MAX_PAPER_BYTES + 1)}
+    return Bundle(directory, manifest, model, contents[MODEL], known[sha256], {MANIFEST: source, **papers})
 
 
 def find_bundles(root: Path) -> list[Path]:

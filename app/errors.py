@@ -8,10 +8,12 @@ SentopicError
 ├── KeyStoreError             the keys cannot be read or written
 ├── BundleError               a bundle that cannot be trusted or read
 │   └── UnsupportedLayerError     a layer that this engine does not compile
+├── TokenizerError            a tokenizer that is not installed, or not as a bundle was made with
 ├── DataError                 a data set that is missing, broken or does not fit
 ├── RequestError              the client's fault; `code` is stable
 │   ├── UnknownTaskError
 │   ├── UnknownModelError
+│   ├── UnknownPaperError
 │   ├── NotJsonError
 │   ├── UnsupportedMediaTypeError
 │   ├── InvalidRequestError
@@ -74,6 +76,10 @@ class UnsupportedLayerError(BundleError):
     code = "layer_unsupported"
 
 
+class TokenizerError(SentopicError):
+    code = "tokenizer_unavailable"
+
+
 class DataError(SentopicError):
     code = "data_invalid"
 
@@ -94,6 +100,13 @@ class UnknownModelError(RequestError):
 
     def __init__(self, task: str, models: Sequence[str]) -> None:
         super().__init__(f"Task {task} has no such model. Models: {', '.join(models)}.")
+
+
+class UnknownPaperError(RequestError):
+    code = "unknown_paper"
+
+    def __init__(self, papers: Sequence[str]) -> None:
+        super().__init__(f"The model has no such paper. Papers: {', '.join(papers)}.")
 
 
 class NotJsonError(RequestError):

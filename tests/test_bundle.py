@@ -127,6 +127,47 @@ def test_other_text_contract_is_refused(bundle: Path) -> None:
     refuse(bundle, "bundle.json", "text.index_from")
 
 
+def declare(bundle: Path, **tokenizer: Any) -> None:
+    edit(bundle, lambda manifest: manifest["text"].update(tokenizer={"version": 1, **tokenizer}))
+
+
+def test_bundle_without_a_tokenizer_has_the_text_contracts_and_names_none(bundle: Path) -> None:
+    manifest = read_bundle(bundle).manifest
+    assert manifest.text.tokenizer is None
+    assert "tokenizer" not in manifest.model_dump()["text"]
+
+
+def test_declared_tokenizer_finds_the_words(bundle: Path) -> None:
+    """The golden texts hold nothing but ASCII, and no apostrophe between quotes: their words are the same."""
+    declare(bundle, name="unicode", libraries={})
+    found = read_bundle(bundle)
+    assert open_engine(found, "onnx").name == "onnx"
+    assert found.encoder().encode("\uff2f\uff29\uff2c Oil\u00a0OIL").known == 3
+    assert read_bundle(SHIPPED / "topic" / "gru").encoder().encode("\uff2f\uff29\uff2c Oil\u00a0OIL").known == 0
+
+
+def test_tokenizer_of_another_version_is_refused_with_what_to_install(bundle: Path) -> None:
+    declare(bundle, name="chinese", libraries={"rjieba": "0.0.1"})
+    refuse(bundle, "bundle.json", "its words are those of rjieba 0.0.1; installed: ")
+    refuse(bundle, "bundle.json", "pip install 'rjieba==0.0.1'")
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "why"),
+    [
+        ({"name": "klingon", "libraries": {}}, "text.tokenizer.name"),
+        ({"name": "unicode", "libraries": {}, "version": 2}, "text.tokenizer.version"),
+        ({"name": "unicode", "libraries": {"os": "1.0"}}, "the unicode tokenizer needs nothing, not os"),
+        ({"name": "chinese", "libraries": {}}, "the chinese tokenizer needs rjieba, not nothing"),
+        ({"name": "chinese", "libraries": {"rjieba": "1' && rm '"}}, "text.tokenizer.libraries.rjieba"),
+        ({"name": "unicode", "libraries": {}, "path": "/tmp/x"}, "text.tokenizer.path"),
+    ],
+)
+def test_tokenizer_that_there_is_not_is_refused(bundle: Path, tokenizer: dict[str, Any], why: str) -> None:
+    declare(bundle, **tokenizer)
+    refuse(bundle, "bundle.json", why)
+
+
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b"\xff", b'{"schema_version": NaN}'])
 def test_manifest_that_is_no_json_object_is_refused(bundle: Path, text: bytes) -> None:
     (bundle / "bundle.json").write_bytes(text)

@@ -6,14 +6,15 @@ import time
 import numpy as np
 import pytest
 
+from app.answers import Answer, AnswerWarning
 from app.batcher import Batcher
 from app.bundle import Calibration, Golden, Label, Manifest, Seal, TextSpec
-from app.classifier import Answer, AnswerWarning, Catalog, Classifier
+from app.classifier import Catalog, Classifier
 from app.engines.base import Precision, Probabilities
 from app.errors import DeadlineError, RequestError, TextTooLongError, UnknownModelError, UnknownTaskError
 from app.metrics import ModelMetrics
 from app.stages import Stages
-from app.text import Ids, TextEncoder
+from app.text import Encoded, Ids, TextEncoder
 
 WORDS = ["bad", "good", "rare"]
 
@@ -60,7 +61,9 @@ def classifier(engine: CountingEngine | None = None, about: Manifest | None = No
     about = about or manifest()
     encoder = TextEncoder(WORDS, about.text.num_words, about.text.maxlen, about.text.windows)
     batcher = Batcher(engine, max_batch_windows=8, max_queue_windows=100)
-    return Classifier(about, encoder, engine, batcher, ModelMetrics.alone(about), max_text_chars=200)
+    return Classifier(
+        about, encoder, engine, batcher, ModelMetrics.alone(about), max_text_chars=200, max_explain_windows=100
+    )
 
 
 def classify(*texts: str) -> list[Answer | RequestError]:
@@ -149,10 +152,6 @@ def test_crowd_that_runs_out_of_time_is_told_and_leaves_nothing_behind() -> None
     asyncio.run(scene())
 
 
-def test_every_warning_has_a_sentence() -> None:
-    assert all(warning.detail.endswith(".") for warning in AnswerWarning)
-
-
 def test_default_is_the_model_best_on_its_held_out_texts() -> None:
     catalog = Catalog(
         [
@@ -167,3 +166,60 @@ def test_default_is_the_model_best_on_its_held_out_texts() -> None:
         catalog.find("mood", "d")
     with pytest.raises(UnknownTaskError, match="mood"):
         catalog.find("weather")
+
+
+# Tokenizers that take their time
+
+
+class SlowEncoder(TextEncoder):
+    """Takes 0.2 s for a text of more than three letters."""
+
+    chars_at_once = 3
+
+    def encode(self, text: str) -> Encoded:
+        if len(text) > self.chars_at_once:
+            time.sleep(0.2)
+        return super().encode(text)
+
+
+def slow() -> Classifier:
+    about, engine = manifest(), CountingEngine()
+    batcher = Batcher(engine, max_batch_windows=8, max_queue_windows=100)
+    encoder = SlowEncoder(WORDS, 6, 4, "cover")
+    return Classifier(
+        about, encoder, engine, batcher, ModelMetrics.alone(about), max_text_chars=200, max_explain_windows=100
+    )
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_others_are_answered_while_a_text_is_read(many: bool) -> None:
+    async def scene() -> tuple[float, list[float]]:
+        one = slow()
+        async with one.batcher:
+            work = one.classify_many(["good good"], 5, Stages()) if many else one.classify("good good", 5, Stages())
+            task, started = asyncio.create_task(work), time.perf_counter()
+            pauses = list[float]()
+            while not task.done():
+                before = time.perf_counter()
+                await asyncio.sleep(0.005)
+                pauses.append(time.perf_counter() - before)
+            found = task.result()
+            assert (found[0] if isinstance(found, list) else found).known_words == 2
+            return time.perf_counter() - started, pauses
+
+    whole, pauses = asyncio.run(scene())
+    assert whole >= 0.2
+    assert max(pauses) < 0.15
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_reading_has_the_deadline_of_the_whole(many: bool) -> None:
+    async def scene() -> None:
+        one = slow()
+        async with one.batcher:
+            with pytest.raises(DeadlineError, match=r"^No answer within 0\.05 s"):
+                await (one.classify_many(["good"], 0.05, Stages()) if many else one.classify("good", 0.05, Stages()))
+
+    started = time.perf_counter()
+    asyncio.run(scene())
+    assert time.perf_counter() - started < 2

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from app.bundle import Bundle
 from app.errors import BundleError
 from app.model_file import Layer
-from app.text import PAD, split_words
+from app.text import PAD
 
 Steps = NDArray[np.float64]
 
@@ -52,7 +52,8 @@ def dissect(bundle: Bundle, text: str) -> Anatomy:
             x = traces[-1].hidden
         elif layer.kind in ("SimpleRNN", "Bidirectional", "Conv1D"):
             raise BundleError(bundle.model.path, f"layer {layer.name} ({layer.kind}) is not an LSTM or a GRU")
-    known = [word for word in split_words(text) if encoder.encode(word).windows[-1, -1] > 1]
+    index = set(bundle.words)
+    known = [word for word in bundle.manifest.text.open_tokenizer().split(text) if word in index]
     shown = ["start", *known][-int((ids != PAD).sum()) :]
     return Anatomy(("",) * (len(ids) - len(shown)) + tuple(shown), tuple(traces))
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from app.bundle import Manifest
 from app.engines.base import Engine
-from app.text import TextEncoder, Windows
+from app.text import Windows
 from training.datasets import Examples
 from training.datasets.dataset import Labels
 from training.encoding import encode, score_texts
@@ -77,7 +77,6 @@ def answer(
     engine: Engine, manifest: Manifest, words: Sequence[str], texts: Examples, windows: Windows | None = None
 ) -> Answers:
     """`words`: the model's word index; `windows`: how the texts are read, if not as the bundle reads them."""
-    spec = manifest.text
-    examples = encode(TextEncoder(words, spec.num_words, spec.maxlen, windows or spec.windows), texts)
+    examples = encode(manifest.text.encoder(words, windows), texts)
     scores = score_texts(engine, manifest, examples)
     return Answers(scores, examples.labels, examples.known, examples.doubtful, manifest.calibration.uncertain_below)

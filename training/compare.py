@@ -15,7 +15,7 @@ from app.bundle import MANIFEST, Bundle, Calibration, read_bundle
 from app.engines.base import Precision, Probabilities
 from app.engines.open import open_engine
 from app.errors import DataError
-from app.text import Ids, TextEncoder
+from app.text import Ids
 from training.batches import Lessons, make_batches, to_targets
 from training.datasets import Dataset
 from training.encoding import encode, score_texts
@@ -141,7 +141,7 @@ def _watch(recipe: Recipe, dataset: Dataset, path: Path) -> Watch | None:
     """Writes down the test accuracy of each epoch where the published figure was picked so. Nothing is chosen by it."""
     if not (recipe.published and recipe.published.picked_on_test):
         return None
-    encoder = TextEncoder(dataset.words, recipe.num_words, recipe.maxlen, recipe.windows)
+    encoder = dataset.encoder(recipe.num_words, recipe.maxlen, recipe.windows)
     test = Lessons(encode(encoder, dataset.test), to_targets(dataset.test.labels, len(dataset.labels)))
 
     def watch(epoch: int, model: keras.Model) -> None:

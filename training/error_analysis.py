@@ -11,7 +11,6 @@ from scipy.stats import binomtest
 from app.bundle import Bundle, Manifest
 from app.engines.open import open_engine
 from app.errors import DataError
-from app.text import split_words
 from training.answers import Answers, answer
 from training.evaluate import Evaluation, Slice, confusion, measure_labels, measure_slices
 from training.samples import Sample
@@ -129,7 +128,8 @@ def analyse(bundles: Mapping[str, Bundle], sample: Sample) -> list[Analysis]:
     `bundles`: by what they are called here. Raises DataError, before any work, where one has other labels.
     """
     orders = [_order(name, bundle.manifest, sample.labels) for name, bundle in bundles.items()]
-    words = np.array([len(split_words(text)) for text in sample.examples.texts])
+    split = next(iter(bundles.values())).manifest.text.open_tokenizer().split
+    words = np.array([len(split(text)) for text in sample.examples.texts])
     return [
         _analyse(name, bundle, order, sample, words)
         for (name, bundle), order in zip(bundles.items(), orders, strict=True)

@@ -11,7 +11,6 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from app.text import TextEncoder
 from training import language, models, recipes
 from training.batches import Batch, Lessons, make_batches, to_targets
 from training.datasets import Dataset, Examples, digest, hold_out
@@ -125,14 +124,11 @@ def _predict(
     model: keras.Model, recipe: Recipe, dataset: Dataset, texts: Sequence[str]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Probabilities (windows, labels), and of which text each window is (windows,)."""
-    examples = encode(_encoder(recipe, dataset), Examples(texts, np.zeros(len(texts), np.int64)))
+    encoder = dataset.encoder(recipe.num_words, recipe.maxlen, recipe.windows)
+    examples = encode(encoder, Examples(texts, np.zeros(len(texts), np.int64)))
     starts = range(0, len(examples.ids), _CHECKED)
     p = np.concatenate([model.predict_on_batch(examples.ids[start : start + _CHECKED]) for start in starts])
     return np.concatenate([1 - p, p], axis=1) if p.shape[1] == 1 else p, examples.owner
-
-
-def _encoder(recipe: Recipe, dataset: Dataset) -> TextEncoder:
-    return TextEncoder(dataset.words, recipe.num_words, recipe.maxlen, recipe.windows)
 
 
 def _learn(
@@ -147,7 +143,8 @@ def _learn(
     """Takes `run` to its end."""
     train, held_out, labels = material.lessons, None, len(dataset.labels)
     if validation is not None:
-        held_out = Lessons(encode(_encoder(recipe, dataset), validation), to_targets(validation.labels, labels))
+        encoder = dataset.encoder(recipe.num_words, recipe.maxlen, recipe.windows)
+        held_out = Lessons(encode(encoder, validation), to_targets(validation.labels, labels))
     windows = len(train.examples.ids)
     say(f"{recipe.id} on {dataset.name}: {len(train)} texts ({windows} windows) to learn from, "
         f"{len(held_out or ())} held out, {len(dataset.test)} for the test")  # fmt: skip

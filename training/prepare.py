@@ -103,7 +103,7 @@ class Preparation:
         """Of each text by a linear model that did not see it; of the unlabelled by one that saw all texts."""
 
         def make(_folder: Path) -> Arrays:
-            teacher = Teacher(self._taught, len(self._dataset.labels))
+            teacher = Teacher(self._taught, len(self._dataset.labels), self._dataset.tokenizer.split)
             own = teacher.score_own(self._seed)
             return {"own": own, "unlabelled": teacher.scores(self._unlabelled) if self._unlabelled else own[:0]}
 
@@ -123,7 +123,7 @@ class Preparation:
         return Lessons(encode(self._encoder(recipe.windows), texts), targets)
 
     def _encoder(self, windows: Any) -> TextEncoder:
-        return TextEncoder(self._dataset.words, self._recipe.num_words, self._recipe.maxlen, windows)
+        return self._dataset.encoder(self._recipe.num_words, self._recipe.maxlen, windows)
 
 
 def choose_taught(recipe: Recipe, texts: Examples) -> Examples:

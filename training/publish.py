@@ -24,6 +24,7 @@ from app.bundle import (
     Label,
     Manifest,
     TextSpec,
+    TokenizerSpec,
     format_words,
     read_bundle,
     seal,
@@ -79,7 +80,7 @@ def _write(
     engine = _compile(trained.model, recipe, dataset, staging / MODEL)
     (staging / WORDS).write_bytes(format_words(list(dataset.words)))
 
-    encoder = TextEncoder(dataset.words, recipe.num_words, recipe.maxlen, recipe.windows)
+    encoder = dataset.encoder(recipe.num_words, recipe.maxlen, recipe.windows)
     held_out = encode(encoder, parts[1])
     _compare(trained.model, engine, held_out)
 
@@ -140,7 +141,12 @@ def _draft(
         task=dataset.task,
         model=recipe.model,
         labels=_labels(dataset, parts[0]),
-        text=TextSpec(num_words=recipe.num_words, maxlen=recipe.maxlen, windows=recipe.windows),
+        text=TextSpec(
+            num_words=recipe.num_words,
+            maxlen=recipe.maxlen,
+            windows=recipe.windows,
+            tokenizer=TokenizerSpec.of(dataset.tokenizer),
+        ),
         recipe={
             **recipe.to_json(),
             "name": recipe.id,

@@ -5,8 +5,9 @@ label's texts than in the others' (naive Bayes' log-count ratios: Wang and Manni
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -23,6 +24,7 @@ from training.datasets.dataset import Labels
 from training.evaluate import fit_temperature
 
 Scores = NDArray[np.float64]
+Split = Callable[[str], list[str]]
 FOLDS: Final = 5
 _STRENGTH: Final = 50.0
 """Inverse of the penalty, for rows of length 1."""
@@ -33,9 +35,12 @@ _CERTAIN: Final = 20.0
 class Teacher:
     """Learns from texts with labels, 0 to `labels` - 1."""
 
-    def __init__(self, examples: Examples, labels: int) -> None:
+    def __init__(self, examples: Examples, labels: int, split: Split = split_words) -> None:
         self._words = CountVectorizer(
-            analyzer=split_pairs, binary=True, min_df=2 if len(examples) > 1_000 else 1, dtype=np.float32
+            analyzer=partial(split_pairs, split=split),
+            binary=True,
+            min_df=2 if len(examples) > 1_000 else 1,
+            dtype=np.float32,
         )
         self._labels = labels
         self._rows: Any = self._words.fit_transform(examples.texts).tocsr()
@@ -83,9 +88,9 @@ class _Member:
         return found
 
 
-def split_pairs(text: str) -> list[str]:
+def split_pairs(text: str, split: Split = split_words) -> list[str]:
     """The words of a text, and each two neighbours."""
-    words = split_words(text)
+    words = split(text)
     return [*words, *(f"{one} {other}" for one, other in itertools.pairwise(words))]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from app.bundle import Manifest
 from app.engines.base import Engine
-from app.text import split_words
+from app.tokenizers import Tokenizer
 from training.answers import Answers, answer
 from training.datasets import Dataset, Examples, Probe
 from training.evaluate import Slice, find_confusions
@@ -65,22 +65,25 @@ def find(
 ) -> Weaknesses:
     """`checked`: what `judge` answers to the `held_out` texts; `engine` is the published model, asked the probes."""
     by_length = {
-        f"the first {words}": answer(judge, manifest, dataset.words, held_out.first_words(words)).as_slice()
+        f"the first {words}": answer(
+            judge, manifest, dataset.words, held_out.first_words(words, dataset.tokenizer)
+        ).as_slice()
         for words in LENGTHS
     }
     return Weaknesses(
         by_length={**by_length, "all": checked.as_slice()},
         by_known_words=checked.by_known_words(),
-        mistakes=_quote_mistakes(checked, held_out, list(dataset.labels)) if dataset.quotable else [],
+        mistakes=_quote_mistakes(checked, held_out, dataset) if dataset.quotable else [],
         confident_mistakes=int((~checked.right & checked.sure).sum()),
         probes=_ask_probes(manifest, engine, dataset) if dataset.probes else [],
     )
 
 
-def _quote_mistakes(answers: Answers, examples: Examples, names: list[str]) -> list[Mistake]:
+def _quote_mistakes(answers: Answers, examples: Examples, dataset: Dataset) -> list[Mistake]:
+    names = list(dataset.labels)
     return [
         Mistake(
-            _cut(examples.texts[place]),
+            _cut(examples.texts[place], dataset.tokenizer),
             names[answers.labels[place]],
             names[answers.guesses[place]],
             float(answers.confidence[place]),
@@ -89,8 +92,8 @@ def _quote_mistakes(answers: Answers, examples: Examples, names: list[str]) -> l
     ]
 
 
-def _cut(text: str) -> str:
-    words = split_words(text)
+def _cut(text: str, tokenizer: Tokenizer) -> str:
+    words = tokenizer.split(text)
     return " ".join(words[:MISTAKE_WORDS]) + (" ..." if len(words) > MISTAKE_WORDS else "")
 
 

@@ -21,6 +21,7 @@ STATUSES: Final[dict[type[errors.SentopicError], int]] = {
     errors.ForbiddenError: 403,
     errors.UnknownTaskError: 404,
     errors.UnknownModelError: 404,
+    errors.UnknownPaperError: 404,
     errors.TextTooLongError: 413,
     errors.BatchTooLargeError: 413,
     errors.BodyTooLargeError: 413,
@@ -54,7 +55,7 @@ class Fault(BaseModel):
     msg: Annotated[str, Field(description="The same for people.", examples=["Input should be a valid string"])]
 
 
-def _leave_out_default(schema: JsonDict) -> None:
+def leave_out_default(schema: JsonDict) -> None:
     """Of a field that is there or is not, but is never null."""
     schema.pop("default")
 
@@ -77,7 +78,7 @@ class Problem(BaseModel):
     ]
     errors: Annotated[
         list[Fault] | SkipJsonSchema[None],
-        Field(description="Of `invalid_request`: each thing wrong.", json_schema_extra=_leave_out_default),
+        Field(description="Of `invalid_request`: each thing wrong.", json_schema_extra=leave_out_default),
     ] = None
 
 

@@ -1,19 +1,16 @@
 """What goes over the wire, and how it stands in the OpenAPI document."""
 
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
-from typing_extensions import TypeAliasType
 
-from app.api.errors import Problem
+from app.answers import Answer, AnswerWarning
+from app.api.errors import Problem, leave_out_default
 from app.bundle import Manifest
-from app.classifier import Answer, AnswerWarning
 from app.engines.base import Precision
+from app.explain import Explanation, WordStatus
 
 DEFAULT_TOP_K = 5
 NOT_BLANK = r"[^ \t\r\n]"
@@ -28,13 +25,13 @@ def _whole(value: Any) -> Any:
 
 Text = Annotated[str, Field(pattern=NOT_BLANK, description="The text, at most `max_text_chars` characters.")]
 TopK = Annotated[int, Field(ge=1, le=10_000, description="How many labels to rank."), BeforeValidator(_whole)]
-_WHICH_MODEL = Field(description="Which of the task's models; default: the best on its held-out texts.")
+WHICH_MODEL = Field(description="Which of the task's models; default: the best on its held-out texts.")
 
 
 class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    model: Annotated[str | None, _WHICH_MODEL] = None
+    model: Annotated[str | None, WHICH_MODEL] = None
     top_k: TopK = DEFAULT_TOP_K
 
 
@@ -42,6 +39,7 @@ class PredictRequest(_Request):
     """One text."""
 
     text: Text
+    explain: Annotated[StrictBool, Field(description="Also say which words made the answer; it takes longer.")] = False
 
 
 class BatchRequest(_Request):
@@ -72,6 +70,35 @@ class WarningOut(BaseModel):
     detail: str = Field(description="The same for people.")
 
 
+class WordOut(BaseModel):
+    """A word of the text, as it stands there from `start` to `end`, counted in characters (code points)."""
+
+    start: int = Field(description="Its first character's place.")
+    end: int = Field(description="The place after its last character.")
+    status: WordStatus = Field(
+        description="`rare` words are all one to the model, `unknown` ones it skips, `unused` ones it does not reach."
+    )
+    contribution: float | None = Field(
+        description="By how much the label's log-odds fall without the word; null where this was not tried."
+    )
+    without: float | None = Field(description="The label's score without the word.")
+
+
+class VerdictOut(BaseModel):
+    """What the model thinks so far."""
+
+    end: int = Field(description="A word's end, in characters.")
+    score: float = Field(ge=0, le=1, description="The label's score if the text ended there.")
+
+
+class ExplanationOut(BaseModel):
+    """Which words made the answer."""
+
+    label: str = Field(description="The one that is explained: the answer's.")
+    words: list[WordOut] = Field(description="Every word of the text, in order.")
+    verdict: list[VerdictOut] = Field(description="How the model's mind changes as it reads.")
+
+
 class AnswerOut(BaseModel):
     """`scores` are ranked and calibrated: of the answers with confidence 0.9, nine in ten are right."""
 
@@ -87,6 +114,9 @@ class AnswerOut(BaseModel):
     tokens: TokensOut = Field(description="How much of the text was read and known.")
     warnings: list[WarningOut] = Field(description="What is odd about this answer; mostly nothing.")
     id: str = Field(description="Names this answer.", examples=["8a487d1a49989cc3"])
+    explanation: ExplanationOut | SkipJsonSchema[None] = Field(
+        default=None, description="If the request asked for it.", json_schema_extra=leave_out_default
+    )
 
 
 class FailureOut(BaseModel):
@@ -128,6 +158,7 @@ class ModelOut(BaseModel):
     temperature: float = Field(description="What its log-odds are divided by, so that scores are probabilities.")
     uncertain_below: float = Field(description="The confidence below which an answer is uncertain.")
     metrics: dict[str, float] = Field(description="What was measured of it, by name.")
+    papers: list[str] = Field(description="What it tells of itself, at `/tasks/{task}/{model}/{paper}`.")
 
 
 class LimitsOut(BaseModel):
@@ -177,60 +208,19 @@ def answer_out(manifest: Manifest, answer: Answer, top_k: int, request_id: str) 
     }
 
 
-@dataclass(frozen=True, slots=True)
-class TaskSchemas:
-    """A task's schemas under its own name, with its own labels and models; only the OpenAPI document uses them."""
-
-    request: type[PredictRequest]
-    batch_request: type[BatchRequest]
-    answer: type[AnswerOut]
-    batch: type[BatchOut]
-
-
-def for_task(task: str, stem: str, labels: Iterable[str], models: Iterable[str]) -> TaskSchemas:
-    """`stem` begins each schema's name: `TopicAnswer`, say."""
-    label = _enumerate(f"{stem}Label", f"The labels of {task}.", labels)
-    models_of_task = _enumerate(f"{stem}Model", f"The models of {task}.", models)
-    model: Any = (Annotated[models_of_task | None, _WHICH_MODEL], None)
-    score: Any = create_model(
-        f"{stem}Score", __base__=ScoreOut, __doc__=ScoreOut.__doc__, label=_retyped(ScoreOut, "label", label)
-    )
-    answer: Any = create_model(
-        f"{stem}Answer",
-        __base__=AnswerOut,
-        __doc__=AnswerOut.__doc__,
-        label=_retyped(AnswerOut, "label", label),
-        scores=_retyped(AnswerOut, "scores", list[score]),
-    )
-    about = Field(description="An answer, or what is wrong with the text.")
-    result: Any = TypeAliasType(f"{stem}Result", Annotated[answer | FailureOut, about])
-    results = _retyped(BatchOut, "results", list[result])
-    return TaskSchemas(
-        create_model(f"{stem}Request", __base__=PredictRequest, __doc__=f"One text for {task}.", model=model),
-        create_model(f"{stem}BatchRequest", __base__=BatchRequest, __doc__=f"Many texts for {task}.", model=model),
-        answer,
-        create_model(f"{stem}Batch", __base__=BatchOut, __doc__=BatchOut.__doc__, results=results),
-    )
-
-
-def name_stems(tasks: Iterable[str]) -> dict[str, str]:
-    """Each task's name in CamelCase, with a number where another task's would be the same."""
-    stems = dict[str, str]()
-    for task in tasks:
-        stem = "".join(part.capitalize() for part in re.split("[._-]", task))
-        again = sum(re.sub(r"_\d+$", "", other) == stem for other in stems.values())
-        stems[task] = f"{stem}_{again + 1}" if again else stem
-    return stems
-
-
-def _enumerate(name: str, about: str, values: Iterable[str]) -> Any:
-    """A named schema of its own, so that clients have one type for all places where it stands."""
-    made: Any = StrEnum(name, {f"_{place}": value for place, value in enumerate(values)})  # type: ignore[misc]
-    made.__doc__ = about
-    return made
-
-
-def _retyped(model: type[BaseModel], name: str, kind: Any) -> tuple[Any, Any]:
-    """A field as it is in `model`, but of another type."""
-    field = model.model_fields[name]
-    return kind, Field(description=field.description, examples=field.examples)
+def explanation_out(manifest: Manifest, explanation: Explanation) -> dict[str, Any]:
+    """What `ExplanationOut` says."""
+    return {
+        "label": manifest.labels[explanation.label].name,
+        "words": [
+            {
+                "start": word.start,
+                "end": word.end,
+                "status": word.status,
+                "contribution": None if word.contribution is None else round(word.contribution, 6),
+                "without": None if word.without is None else round(word.without, 6),
+            }
+            for word in explanation.words
+        ],
+        "verdict": [{"end": end, "score": round(score, 6)} for end, score in explanation.verdict],
+    }

@@ -55,7 +55,6 @@ class Client:
         task: str,
         model: str | None = None,
         top_k: int | None = None,
-        explain: bool = False,
         *,
         batch_size: int = routes.BATCH_SIZE,
         concurrency: int = routes.CONCURRENCY,
@@ -66,7 +65,7 @@ class Client:
         its first text's turn comes. Batches keep within the service's limits, whatever `batch_size`.
         """
         routes.check_plan(texts, batch_size, concurrency)
-        options = encode_options({"model": model, "top_k": top_k, "explain": explain or None})
+        options = encode_options({"model": model, "top_k": top_k})
         splitter = Splitter(self.task(task).limits, options, batch_size)
         stop, pending = Event(), deque[Future[list[Answer | Failure]]]()
         pool = ThreadPoolExecutor(concurrency, "sentopic")

@@ -92,6 +92,17 @@ def test_text_is_classified(make: Make, server: str) -> None:
     assert make(server).classify("xqzzy", "sentiment").warnings[0].code == "no_known_words"
 
 
+def test_words_are_explained_by_their_places(make: Make, server: str) -> None:
+    text = f"😀 xqzzy. {GOOD}"
+    found = make(server).classify(text, "sentiment", explain=True).explanation
+    assert found.label == "positive"
+    words = {text[word.start : word.end]: word for word in found.words}
+    assert words["xqzzy"].status == "unknown"
+    assert words["loved"].contribution > 0
+    assert found.verdict[-1].score > 0.8
+    assert make(server).classify(text, "sentiment").explanation is None
+
+
 def test_service_and_tasks_are_described(make: Make, server: str) -> None:
     client = make(server)
     assert client.ready()

@@ -64,12 +64,12 @@ def test_only_what_is_given_is_sent(make: Make) -> None:
     client.classify("a", "topic")
     client.classify("b", "topic", "lstm", 3, True)
     list(client.classify_many(["c"], "topic"))
-    list(client.classify_many(["d"], "topic", model="lstm", top_k=2, explain=True))
+    list(client.classify_many(["d"], "topic", model="lstm", top_k=2))
     assert service.bodies == [
         {"text": "a"},
         {"text": "b", "model": "lstm", "top_k": 3, "explain": True},
         {"texts": ["c"]},
-        {"texts": ["d"], "model": "lstm", "top_k": 2, "explain": True},
+        {"texts": ["d"], "model": "lstm", "top_k": 2},
     ]
 
 

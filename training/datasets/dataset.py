@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import DataError
-from app.text import split_words
+from app.text import TextEncoder, Windows
+from app.tokenizers import KERAS, Tokenizer, make_encoder
 
 Labels = NDArray[np.int64]
 _ALIKE: Final = 0.99
@@ -47,9 +48,9 @@ class Examples:
             raise DataError("the data do not say which labels are another text's, so none can be left out for that")
         return self.take(np.flatnonzero(~self.mislabelled))
 
-    def first_words(self, count: int) -> "Examples":
+    def first_words(self, count: int, tokenizer: Tokenizer = KERAS) -> "Examples":
         """Each text as if no more than its first `count` words had been written."""
-        return Examples([" ".join(split_words(text)[:count]) for text in self.texts], self.labels)
+        return Examples([tokenizer.first_words(text, count) for text in self.texts], self.labels)
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,11 @@ class Dataset:
     unfit: Sequence[str] = ()
     quotable: bool = False
     """Its texts are public: a card may quote them."""
+    tokenizer: Tokenizer = KERAS
+    """What finds a text's words."""
+
+    def encoder(self, num_words: int, maxlen: int, windows: Windows) -> TextEncoder:
+        return make_encoder(self.tokenizer, self.words, num_words, maxlen, windows)
 
     def with_unlabelled(self, texts: Iterable[str]) -> "Dataset":
         """Without those that are there already, word for word: copies of test texts must not be learned from."""
@@ -123,8 +129,8 @@ class Dataset:
 
     def _reader(self) -> Callable[[str], tuple[str, ...]]:
         """The words of a text that the index knows: all that tells one text from another."""
-        index = set(self.words)
-        return lambda text: tuple(word for word in split_words(text) if word in index)
+        index, split = set(self.words), self.tokenizer.split
+        return lambda text: tuple(word for word in split(text) if word in index)
 
     @cached_property
     def unlabelled_sha256(self) -> str:
