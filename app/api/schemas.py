@@ -26,12 +26,13 @@ def _whole(value: Any) -> Any:
 Text = Annotated[str, Field(pattern=NOT_BLANK, description="The text, at most `max_text_chars` characters.")]
 TopK = Annotated[int, Field(ge=1, le=10_000, description="How many labels to rank."), BeforeValidator(_whole)]
 WHICH_MODEL = Field(description="Which of the task's models; default: the best on its held-out texts.")
+ModelName = Annotated[str | None, WHICH_MODEL]
 
 
 class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    model: Annotated[str | None, WHICH_MODEL] = None
+    model: ModelName = None
     top_k: TopK = DEFAULT_TOP_K
 
 
