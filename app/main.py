@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app import __version__
-from app.api import docs, errors, pages, papers, routes, security
+from app.api import docs, errors, openapi, pages, papers, routes, security
 from app.api.edge import Edge
 from app.api.traced import Traced
 from app.batcher import Batcher
@@ -126,6 +126,9 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
         title="Sentopic",
         version=__version__,
         description=_ABOUT,
+        license_info=openapi.LICENCE,
+        openapi_tags=openapi.TAGS,
+        generate_unique_id_function=openapi.name_operation,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # it would repeat what the client has written
@@ -140,8 +143,8 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
     app.add_middleware(Edge, metrics=metrics, guard=guard)
     if tracing:
         app.add_middleware(Traced, tracing=tracing)
-    if keyring:
-        security.document(app)
+    security.document(app, keys=keyring is not None, rates=bool(settings.rate))
+    openapi.install(app)
     if settings.cors_origins:
         security.open_to(app, settings.cors_origins)
     if settings.trusted_proxies:

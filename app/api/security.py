@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
+from app.api.errors import documented
 from app.errors import ForbiddenError, UnauthorizedError
 from app.keys import Key, Keyring, Scope
 
@@ -60,22 +61,28 @@ def open_to(app: FastAPI, origins: Sequence[str]) -> None:
     )
 
 
-def document(app: FastAPI) -> None:
-    """Says in the OpenAPI document how keys are sent."""
+def document(app: FastAPI, *, keys: bool, rates: bool) -> None:
+    """Says in the OpenAPI document how keys are sent, if they are needed, and what the guard may answer."""
     describe = app.openapi
+    told = documented(*([401, 403] if keys else []), *([429] if rates else []))
 
-    def describe_with_keys() -> dict[str, Any]:
+    def describe_with_guard() -> dict[str, Any]:
         found = describe()
-        found["components"]["securitySchemes"] = {
-            "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-            "bearer": {"type": "http", "scheme": "bearer"},
-        }
-        found["security"] = [{"key": []}, {"bearer": []}]
-        for path in _OPEN:
-            found["paths"][path]["get"]["security"] = []
+        if keys:
+            found["components"]["securitySchemes"] = {
+                "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+                "bearer": {"type": "http", "scheme": "bearer"},
+            }
+            found["security"] = [{"key": []}, {"bearer": []}]
+        for path, operations in found["paths"].items():
+            for operation in operations.values():
+                if path not in _OPEN:
+                    operation["responses"] |= {str(status): response for status, response in told.items()}
+                elif keys:
+                    operation["security"] = []
         return found
 
-    app.openapi = describe_with_keys  # type: ignore[method-assign] # FastAPI's own way to extend it
+    app.openapi = describe_with_guard  # type: ignore[method-assign] # FastAPI's own way to extend it
 
 
 def _network(scope: MutableMapping[str, Any]) -> str:
