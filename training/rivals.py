@@ -83,7 +83,7 @@ def judge(accuracy: float, rivals: Sequence[Rival]) -> str:
     """A sentence on the network beside the best of them, on the same texts."""
     rival = best(rivals)
     beside = f"{accuracy:.1%} to {rival.accuracy:.1%} on the test texts"
-    alone = f"it alone is right {rival.better:,} times, the other {rival.worse:,} times, p = {rival.p_value:.2g}"
+    alone = f"right alone: the network {rival.better:,}, the other {rival.worse:,}, p = {rival.p_value:.2g}"
     if accuracy < rival.accuracy:
         doubt = "" if rival.p_value < _CHANCE else ", which may be chance"
         return f"The network is worse than {rival.name}: {beside}{doubt} ({alone})."
