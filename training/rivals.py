@@ -36,7 +36,8 @@ class Rival:
     p_value: float = 1.0
 
     def to_json(self) -> dict[str, Any]:
-        return {key: round(value, 6) if isinstance(value, float) else value for key, value in asdict(self).items()}
+        rounded = {key: round(getattr(self, key), 6) for key in ("accuracy", "low", "high")}
+        return {**asdict(self), **rounded, "p_value": float(f"{self.p_value:.3g}")}
 
 
 def learn(dataset: Dataset, part: Examples) -> dict[str, Answer]:

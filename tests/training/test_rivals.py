@@ -70,5 +70,5 @@ def test_hopes_name_the_commonest_label(mood: Any) -> None:
 
 
 def test_a_rival_is_json_and_back() -> None:
-    rival = Rival("A", 0.5, np.float64(0.25).item(), 0.75, 3, 2, 0.125)
+    rival = Rival("A", 0.5, np.float64(0.25).item(), 0.75, 3, 2, 1.25e-9)
     assert Rival(**rival.to_json()) == rival
