@@ -18,7 +18,7 @@ serve: $(VENV)/serve.stamp  ## the service on port 8000
 	$(BIN)/sentopic serve
 
 test: $(VENV)/dev.stamp  ## every test but the slow ones
-	$(BIN)/python -m pytest -m 'not slow and not browser and not faults'
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow and not browser and not faults'
 
 test-faults: $(VENV)/dev.stamp  ## minutes of load and harm; docs/reliability.md has what came of it
 	$(BIN)/python -m pytest -m faults -s

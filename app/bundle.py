@@ -28,6 +28,13 @@ MANIFEST: Final = "bundle.json"
 MODEL: Final = "model.keras"
 WORDS: Final = "words.txt"
 MAX_MANIFEST_BYTES: Final = 2**20
+PAPERS: Final = (
+    "CARD.md", "metrics.json", "learning_curves.png", "reliability.png", "risk_coverage.png", "confusion.png"
+)  # fmt: skip
+"""What a bundle tells of itself. It need not have them: nothing that answers a text reads one."""
+
+MAX_PAPER_BYTES: Final = 2**20
+"""Of one paper. A larger one is verified like any file of the bundle, and then left on the disk."""
 
 MAX_WORDS_BYTES: Final = 16 * 2**20
 """Of `words.txt`: some two million words. Each takes ten times its letters once it is read."""
@@ -192,6 +199,8 @@ class Bundle:
     model: ModelFile
     model_bytes: bytes
     words: tuple[str, ...]
+    papers: dict[str, bytes]
+    """The manifest and what there is of `PAPERS`, by name."""
 
     def encoder(self) -> TextEncoder:
         """Raises BundleError where its tokenizer is not to be had."""
@@ -211,7 +220,8 @@ def read_bundle(
     """
     path = directory / MANIFEST
     try:
-        manifest = Manifest.model_validate_json(_read_plain_file(path, MAX_MANIFEST_BYTES))
+        source = _read_plain_file(path, MAX_MANIFEST_BYTES)
+        manifest = Manifest.model_validate_json(source)
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(step) for step in fault["loc"])
@@ -233,7 +243,8 @@ def read_bundle(
     sha256 = manifest.files[WORDS].sha256
     if sha256 not in known:
         known[sha256] = _parse_words(contents[WORDS], directory / WORDS)
-    return Bundle(directory, manifest, model, contents[MODEL], known[sha256])
+    papers = {name: contents[name] for name in PAPERS if len(contents.get(name, b"")) in range(1, MAX_PAPER_BYTES + 1)}
+    return Bundle(directory, manifest, model, contents[MODEL], known[sha256], {MANIFEST: source, **papers})
 
 
 def find_bundles(root: Path) -> list[Path]:

@@ -2,57 +2,21 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from app.answers import Answer, Interpreter
 from app.batcher import Batcher
 from app.bundle import Manifest
 from app.engines.base import Engine, Probabilities
-from app.errors import DeadlineError, RequestError, TextTooLongError, UnknownModelError, UnknownTaskError
+from app.errors import DeadlineError, RequestError, UnknownModelError, UnknownTaskError
+from app.explain import Explanation, Steps, explain
 from app.metrics import ModelMetrics
 from app.stages import Stages
 from app.text import PAD, Encoded, Ids, TextEncoder
-
-
-class AnswerWarning(StrEnum):
-    """The closed list of what may be odd about an answer."""
-
-    NO_KNOWN_WORDS = "no_known_words"
-    MOSTLY_UNKNOWN_WORDS = "mostly_unknown_words"
-    TEXT_CUT = "text_cut"
-
-    @property
-    def detail(self) -> str:
-        return _DETAILS[self]
-
-
-_DETAILS: Final = {
-    AnswerWarning.NO_KNOWN_WORDS: "The model knows no word of the text; the scores are the labels' shares in training.",
-    AnswerWarning.MOSTLY_UNKNOWN_WORDS: "The model knows less than half of the words that it read.",
-    AnswerWarning.TEXT_CUT: "The text is longer than what the model reads; the rest was left out.",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Calibrated `scores` in label order; `ranking`: the labels' places, the best first."""
-
-    scores: list[float]
-    ranking: list[int]
-    uncertain: bool
-    total_words: int
-    known_words: int
-    windows: int
-    warnings: list[AnswerWarning]
-
-    @property
-    def confidence(self) -> float:
-        return self.scores[self.ranking[0]]
 
 
 class Classifier:
@@ -67,14 +31,16 @@ class Classifier:
         metrics: ModelMetrics,
         *,
         max_text_chars: int,
+        max_explain_windows: int,
+        papers: Mapping[str, bytes] | None = None,
     ) -> None:
         self.manifest = manifest
+        self.papers = papers or {}
         self._metrics = metrics
         self.engine = engine
         self.batcher = batcher
-        self._encoder = encoder
-        self._max_text_chars = max_text_chars
-        self._shares = [label.share for label in manifest.labels]
+        self.interpreter = Interpreter(manifest, encoder, max_text_chars=max_text_chars)
+        self._encoder, self._max_explain_windows = encoder, max_explain_windows
 
     async def classify(self, text: str, timeout_s: float, stages: Stages) -> Answer:
         """Raises TextTooLongError, OverloadedError or DeadlineError."""
@@ -86,9 +52,26 @@ class Classifier:
             encoded = await self._admit_aside(text, deadline, timeout_s, stages)
             timeout_s = max(0.0, deadline - time.monotonic())
         if not encoded.known:
-            return self._answer(encoded, self._shares)
+            return self._answer(encoded, None)
         probabilities = await self._predict(encoded.windows, timeout_s, stages)
-        return self._answer(encoded, self.manifest.scores(probabilities))
+        return self._answer(encoded, probabilities)
+
+    async def explain(self, text: str, timeout_s: float, stages: Stages) -> tuple[Answer, Explanation]:
+        """The answer and its reasons, for which others do not wait. Raises as `classify`."""
+        deadline = time.monotonic() + timeout_s
+        answer = await self.classify(text, timeout_s, stages)
+        steps, found = explain(self._encoder, self.manifest, text, self._max_explain_windows), None
+        while True:
+            windows = await asyncio.to_thread(_advance, steps, found)
+            stages.end("explain")
+            if isinstance(windows, Explanation):
+                return answer, windows
+            found = np.empty((len(windows), len(self.manifest.labels)), np.float32)
+            order = _shortest_last(windows)
+            for start in range(0, len(windows), self.batcher.group_windows):
+                group = order[start : start + self.batcher.group_windows]
+                left = max(0.0, deadline - time.monotonic())
+                found[group] = await self._predict(windows[group], left, stages, patient=True)
 
     async def classify_many(
         self, texts: Sequence[str], timeout_s: float, stages: Stages
@@ -138,7 +121,7 @@ class Classifier:
                 results[place] = error
                 continue
             if not encoded.known:
-                results[place] = self._answer(encoded, self._shares)
+                results[place] = self._answer(encoded, None)
                 continue
             group.append((place, encoded))
             windows += len(encoded.windows)
@@ -156,27 +139,24 @@ class Classifier:
         stages: Stages,
     ) -> None:
         ids = np.concatenate([encoded.windows for _, encoded in group])
-        order = np.count_nonzero(ids == PAD, axis=1).argsort(kind="stable")  # a batch of one length costs least
+        order = _shortest_last(ids)
         probabilities = np.empty((len(ids), len(self.manifest.labels)), np.float32)
         probabilities[order] = await self._predict(ids[order], timeout_s, stages, patient=True)
         start = 0
         for place, encoded in group:
             end = start + len(encoded.windows)
-            results[place] = self._answer(encoded, self.manifest.scores(probabilities[start:end]))
+            results[place] = self._answer(encoded, probabilities[start:end])
             start = end
 
     async def _predict(self, ids: Ids, timeout_s: float, stages: Stages, *, patient: bool = False) -> Probabilities:
+        stages.windows += len(ids)
         predicted = await self.batcher.predict(ids, timeout_s, patient=patient)
         self._metrics.add_wait(predicted.queue_s)
-        stages.add("queue", predicted.queue_s)
-        stages.add("engine", predicted.engine_s)
-        stages.begin()
+        stages.add_run(predicted.queue_s, predicted.engine_s)
         return predicted.probabilities
 
     def _admit(self, text: str, stages: Stages) -> Encoded:
-        if len(text) > self._max_text_chars:
-            raise TextTooLongError(self._max_text_chars)
-        encoded = self._encoder.encode(text)
+        encoded = self.interpreter.encode(text)
         stages.end("encode")
         return encoded
 
@@ -188,33 +168,44 @@ class Classifier:
         except TimeoutError:
             raise DeadlineError(timeout_s) from None
 
-    def _answer(self, encoded: Encoded, scores: list[float]) -> Answer:
-        warnings = []
-        if not encoded.known:
-            warnings.append(AnswerWarning.NO_KNOWN_WORDS)
-        elif encoded.mostly_unknown:
-            warnings.append(AnswerWarning.MOSTLY_UNKNOWN_WORDS)
-        if encoded.cut:
-            warnings.append(AnswerWarning.TEXT_CUT)
-        ranking = sorted(range(len(scores)), key=scores.__getitem__, reverse=True)
-        unsure = scores[ranking[0]] < self.manifest.calibration.uncertain_below
-        uncertain = encoded.mostly_unknown or unsure
+    def _answer(self, encoded: Encoded, probabilities: Probabilities | None) -> Answer:
+        answer = self.interpreter.answer(encoded, probabilities)
         self._metrics.add_answer(
-            ranking[0], scores[ranking[0]], uncertain=uncertain, words=encoded.total, known=encoded.known
+            answer.ranking[0],
+            answer.confidence,
+            uncertain=answer.uncertain,
+            words=answer.total_words,
+            known=answer.known_words,
         )
-        return Answer(scores, ranking, uncertain, encoded.total, encoded.known, len(encoded.windows), warnings)
+        return answer
+
+
+def _advance(steps: Steps, found: Probabilities | None) -> Ids | Explanation:
+    """Its next windows, or what it has found."""
+    try:
+        return next(steps) if found is None else steps.send(found)
+    except StopIteration as end:
+        explanation: Explanation = end.value
+        return explanation
+
+
+def _shortest_last(windows: Ids) -> NDArray[np.intp]:
+    """Their order by length: a batch of one length costs least."""
+    order: NDArray[np.intp] = np.count_nonzero(windows == PAD, axis=1).argsort(kind="stable")
+    return order
+
+
+def preference(manifest: Manifest) -> tuple[str, float, str]:
+    """Sorts by tasks, and a task's models by how well they do on its held-out texts."""
+    return manifest.task, -manifest.metrics.get("held_out_accuracy", 0.0), manifest.model
 
 
 class Catalog:
     """Every classifier by task and model; a task's default is the model best on its held-out texts."""
 
     def __init__(self, classifiers: Sequence[Classifier]) -> None:
-        def order(classifier: Classifier) -> tuple[str, float, str]:
-            manifest = classifier.manifest
-            return manifest.task, -manifest.metrics.get("held_out_accuracy", 0.0), manifest.model
-
         self.tasks: dict[str, dict[str, Classifier]] = {}
-        for classifier in sorted(classifiers, key=order):
+        for classifier in sorted(classifiers, key=lambda one: preference(one.manifest)):
             self.tasks.setdefault(classifier.manifest.task, {})[classifier.manifest.model] = classifier
         self._running = AsyncExitStack()
 

@@ -8,31 +8,41 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fastapi import FastAPI
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app import __version__
-from app.api import docs, errors, routes, security
+from app.api import docs, errors, pages, papers, routes, security
 from app.api.edge import Edge
+from app.api.traced import Traced
 from app.batcher import Batcher
 from app.bundle import Bundle, Manifest, find_bundles, read_bundle
 from app.classifier import Catalog, Classifier
-from app.engines.base import Engine
+from app.engines.base import SWITCH_INTERVAL_S, Engine
 from app.engines.open import choose, open_engine
-from app.errors import BundleError, KeyStoreError
+from app.errors import BundleError, KeyStoreError, StartError
 from app.keys import REFRESH_S, Keyring, open_store
 from app.metrics import Metrics, ModelMetrics
 from app.settings import Settings, load_settings
+from app.stages import Stages, TimedStages
 from app.text import TextEncoder
 
-SWITCH_INTERVAL_S: Final = 0.0001
-"""How long an engine's thread waits for Python's lock when it has answers. The default, 5 ms, is worth 20 texts."""
+if TYPE_CHECKING:
+    from fastapi.telemetry import TelemetryConfig
+
+    from app.tracing import Tracing
+
+FLUSH_S: Final = 2.0
+"""How long traces that their collector does not take may delay a stop."""
 
 GARBAGE_THRESHOLD: Final = 20_000
 """Objects more than before until Python looks for cycles. The default, 700, is a few requests in flight: it looked all
 the time, and found none, for a twelfth of the event loop's time."""
+
+_UNTOLD: "Final[TelemetryConfig]" = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+"""FastAPI's own spans, which it makes wherever somebody has set up OpenTelemetry, have paths and queries in them."""
 
 _log = logging.getLogger("sentopic")
 _ABOUT = (
@@ -76,6 +86,8 @@ class Shared:
 
 def read_shared(settings: Settings) -> Shared:
     """All that processes need of the bundles' files, for them to be forked from this one. Raises BundleError."""
+    if settings.trace_endpoint:
+        _import_tracing()  # code is shared too
     trained = list(read_bundles(settings))
     if choose(settings.engine) == "onnx":
         trained = [replace(one, bundle=replace(one.bundle, model_bytes=b"")) for one in trained]  # it has been parsed
@@ -101,23 +113,36 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
     catalog = Catalog([_employ(one, settings, metrics) for one in opened])
     keyring = Keyring(open_store(settings.keys)) if settings.keys else None
     guard = _open_guard(settings, keyring)
+    tracing = _open_tracing(settings)  # the last to open: it has a thread that only the lifespan ends
     _settle_memory(inherited=shared is not None)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         sys.setswitchinterval(SWITCH_INTERVAL_S)
-        async with catalog, _keep_fresh(keyring):
+        async with tracing or contextlib.nullcontext(), catalog, _keep_fresh(keyring):
             yield
 
     app = FastAPI(
-        title="Sentopic", version=__version__, description=_ABOUT, docs_url=None, redoc_url=None, lifespan=lifespan
+        title="Sentopic",
+        version=__version__,
+        description=_ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        telemetry=_UNTOLD,
     )
     errors.install(app)
-    routes.install(app, catalog, settings, metrics)
+    routes.install(app, catalog, settings, metrics, TimedStages if tracing else Stages)
+    papers.install(app, catalog)
+    pages.install(app)
     docs.install(app)
     app.add_middleware(Edge, metrics=metrics, guard=guard)
+    if tracing:
+        app.add_middleware(Traced, tracing=tracing)
     if keyring:
         security.document(app)
+    if settings.cors_origins:
+        security.open_to(app, settings.cors_origins)
     if settings.trusted_proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies)
     app.state.catalog = catalog
@@ -131,6 +156,24 @@ def _open_guard(settings: Settings, keyring: Keyring | None) -> security.Guard |
 
         rates = open_rates(settings.rate, settings.rate_storage)
     return security.Guard(keyring, rates, open_pages=settings.open_pages) if keyring or rates else None
+
+
+def _open_tracing(settings: Settings) -> "Tracing | None":
+    if not settings.trace_endpoint:
+        return None
+    make = _import_tracing()
+    try:
+        return make(settings.trace_endpoint, settings.trace_share, __version__, FLUSH_S)
+    except ValueError as error:  # of OpenTelemetry's own variables
+        raise StartError(f"traces: {error}") from error
+
+
+def _import_tracing() -> "type[Tracing]":
+    try:
+        from app.tracing import Tracing
+    except ModuleNotFoundError as error:
+        raise StartError("traces need OpenTelemetry: pip install 'sentopic[otel]'") from error
+    return Tracing
 
 
 @contextlib.asynccontextmanager
@@ -161,11 +204,12 @@ class _Opened(NamedTuple):
     manifest: Manifest
     encoder: TextEncoder
     engine: Engine
+    papers: dict[str, bytes]
 
 
 def _open(trained: Trained, settings: Settings) -> _Opened:
     engine = open_engine(trained.bundle, settings.engine, trained.encoder, settings.engine_options)
-    return _Opened(trained.bundle.manifest, trained.encoder, engine)
+    return _Opened(trained.bundle.manifest, trained.encoder, engine, trained.bundle.papers)
 
 
 def _employ(opened: _Opened, settings: Settings, metrics: Metrics) -> Classifier:
@@ -177,7 +221,17 @@ def _employ(opened: _Opened, settings: Settings, metrics: Metrics) -> Classifier
         max_wait_s=settings.max_wait_s,
         observer=own,
     )
-    return Classifier(*opened, batcher, own, max_text_chars=settings.max_text_chars)
+    manifest, encoder, engine, papers = opened
+    return Classifier(
+        manifest,
+        encoder,
+        engine,
+        batcher,
+        own,
+        max_text_chars=settings.max_text_chars,
+        max_explain_windows=settings.max_explain_windows,
+        papers=papers,
+    )
 
 
 def _settle_memory(*, inherited: bool = False) -> None:

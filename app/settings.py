@@ -1,9 +1,9 @@
 """Every setting once: its default, its unit and its reason. The only reader of the environment."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.bundle import Digest
@@ -11,6 +11,8 @@ from app.engines.base import EngineOptions, Precision
 from app.engines.open import EngineName
 from app.errors import SettingsError
 from app.logs import LogFormat
+
+Origin = Annotated[str, StringConstraints(pattern=r"^(\*|https?://[^/\s*]+)$")]
 
 SHIPPED = Path(__file__).resolve().parent.parent / "artifacts"
 
@@ -44,6 +46,11 @@ class Settings(BaseSettings):
     )
     max_text_chars: int = Field(
         100_000, ge=1, description="Longest text: a short novel's chapter; it costs up to 501 windows."
+    )
+    max_explain_windows: int = Field(
+        2_000,
+        ge=16,
+        description="Most windows run to explain one answer, about 0.4 s; of longer texts, the words that matter most.",
     )
     max_batch_texts: int = Field(1_000, ge=1, description="Most texts in one batch request.")
     max_batch_windows: int = Field(
@@ -80,7 +87,7 @@ class Settings(BaseSettings):
         description="File or database URL of the keys that requests need (`sentopic keys`); without, none are needed.",
     )
     open_pages: bool = Field(
-        True, description="With keys: Swagger UI and the OpenAPI document need none, as browsers cannot send them."
+        True, description="With keys: the pages and the OpenAPI document need none; what the pages ask for does."
     )
     rate: str = Field(
         "",
@@ -93,6 +100,9 @@ class Settings(BaseSettings):
         [],
         description="Addresses or networks (a JSON list) whose `X-Forwarded-For` is believed; nobody else's is.",
     )
+    cors_origins: list[Origin] = Field(
+        [], description="Origins (a JSON list, `https://shop.example`) whose pages may ask from a browser; `*`: all."
+    )
     log_format: LogFormat = Field(
         "text", description="`text`, for people, or `json`, an object a line, for programs; both on stderr."
     )
@@ -101,6 +111,17 @@ class Settings(BaseSettings):
     )
     log_texts: bool = Field(
         False, description="Texts, with what was answered. They may be private, so that nobody logs them by accident."
+    )
+    trace_endpoint: str = Field(
+        "",
+        pattern=r"^(https?://.+)?$",
+        description="Where traces go, by OTLP/HTTP: `http://localhost:4318/v1/traces`, say. Needs `sentopic[otel]`.",
+    )
+    trace_share: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Share of requests that are traced, from 0 to 1; one that comes with a trace goes by its caller.",
     )
     deadline_s: float = Field(10.0, gt=0, description="Longest wait for an answer, in seconds; then 504.")
 

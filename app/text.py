@@ -5,11 +5,12 @@ The standard library and NumPy only. Knows nothing of labels, models or HTTP.
     "It was GREAT!"  -> it was great -> [1, 12, 16, 87] -> [[0, ..., 0, 1, 12, 16, 87]]
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,18 +33,23 @@ MOSTLY_UNKNOWN_BELOW: Final = 0.5
 _NORMALISE: Final = bytes.maketrans(
     SEPARATORS.encode() + bytes(range(65, 91)), b" " * len(SEPARATORS) + bytes(range(97, 123))
 )
+_START: Final = np.array([START], np.int32)
 _CHARS_PER_WORD: Final = 12
 """First guess at how much of a long text holds a window's words; a wrong one costs a second look."""
 
 
-def _split(text: str) -> list[str]:
-    """Words with the empty ones between two separators.
+def _normalise(text: str) -> str:
+    """As many characters as before, each separator a space.
 
     On UTF-8 bytes: every separator and every letter that changes is one byte, which no longer
     character contains, and translating bytes is 4 times as fast as translating characters.
     """
-    encoded = text.encode("utf-8", "surrogatepass").translate(_NORMALISE)
-    return encoded.decode("utf-8", "surrogatepass").split(" ")
+    return text.encode("utf-8", "surrogatepass").translate(_NORMALISE).decode("utf-8", "surrogatepass")
+
+
+def _split(text: str) -> list[str]:
+    """Words with the empty ones between two separators."""
+    return _normalise(text).split(" ")
 
 
 def split_words(text: str) -> list[str]:
@@ -57,6 +63,14 @@ def rank_words(texts: Iterable[str], split: Callable[[str], list[str]] = split_w
     for text in texts:
         counts.update(split(text))
     return [word for word, _ in counts.most_common()]
+
+
+class Word(NamedTuple):
+    """A word's place in its text, in characters, and its id: `UNKNOWN` if it is rare, 0 if the word index lacks it."""
+
+    start: int
+    end: int
+    id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +125,30 @@ class TextEncoder:
     def encode_all(self, text: str) -> list[int]:
         """The ids of the whole text, start id first, before any window is cut."""
         return [START, *self._lookup(_split(text))]
+
+    def locate(self, text: str) -> list[Word]:
+        """Every word of the whole text."""
+        found = re.finditer("[^ ]+", _normalise(text))
+        return [Word(*match.span(), self._ids.get(match.group(), 0)) for match in found]
+
+    def pack(self, ids: Ids) -> Ids:
+        """The windows of a text whose words have these ids: what `encode` makes of it."""
+        ids = np.concatenate([_START, ids])
+        if self.windows == "cover":
+            windows = np.zeros(-(-len(ids) // self.maxlen) * self.maxlen, np.int32)
+        else:
+            ids = ids[: self.maxlen] if self.windows == "first" else ids[-self.maxlen :]
+            windows = np.zeros(self.maxlen, np.int32)
+        windows[len(windows) - len(ids) :] = ids
+        return windows.reshape(-1, self.maxlen)
+
+    def reach(self, words: int) -> slice:
+        """Which of so many words that have an id stand in the windows."""
+        if self.windows == "first":
+            return slice(0, self.maxlen - 1)
+        if self.windows == "last" and words >= self.maxlen:
+            return slice(words - self.maxlen, None)
+        return slice(0, None)
 
     def _lookup(self, words: Iterable[str]) -> list[int]:
         """The ids of those words that the word index holds."""

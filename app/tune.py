@@ -93,7 +93,15 @@ def _build(bundle: Bundle, options: EngineOptions, settings: Settings) -> Classi
     engine = open_engine(bundle, settings.engine, encoder, options)
     batcher = Batcher(engine, max_batch_windows=options.batch, max_queue_windows=settings.max_queue_windows)
     metrics = ModelMetrics.alone(bundle.manifest)
-    return Classifier(bundle.manifest, encoder, engine, batcher, metrics, max_text_chars=settings.max_text_chars)
+    return Classifier(
+        bundle.manifest,
+        encoder,
+        engine,
+        batcher,
+        metrics,
+        max_text_chars=settings.max_text_chars,
+        max_explain_windows=settings.max_explain_windows,
+    )
 
 
 async def _ask(classifier: Classifier, bundle: Bundle, seconds: float) -> float:

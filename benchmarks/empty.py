@@ -6,10 +6,10 @@ What is left is what FastAPI, uvicorn and JSON cost: the limit for the service's
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
+from app.answers import Answer
 from app.api import routes, schemas
 from app.api.body import read_json
 from app.api.edge import ID
-from app.classifier import Answer
 from app.main import create_app as create_service
 from app.settings import load_settings
 from app.stages import Stages

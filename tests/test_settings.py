@@ -66,6 +66,8 @@ def test_file_is_read_and_an_option_comes_before_it(tmp_path: Path) -> None:
         ("DEADLINE_S", "0"),
         ("BUNDLE", "a,b"),
         ("WORKERS", "0"),
+        ("TRACE_ENDPOINT", "localhost:4318"),
+        ("TRACE_SHARE", "2"),
         ("TRUSTED_BUNDLES", '["sha256:00"]'),
         ("TRUSTED_BUNDLES", "0" * 64),
     ],

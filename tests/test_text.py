@@ -154,6 +154,20 @@ def test_encoding_is_that_of_the_plain_reading(text: str, num_words: int, maxlen
     assert encoded.total == len(words)
 
 
+@settings(max_examples=300)
+@given(texts, st.integers(4, 14), st.integers(1, 7), st.sampled_from(KINDS))
+def test_words_that_are_located_one_by_one_make_the_windows_of_the_text(
+    text: str, num_words: int, maxlen: int, windows: Windows
+) -> None:
+    reader = encoder(num_words=num_words, maxlen=maxlen, windows=windows)
+    words = reader.locate(text)
+    assert [plain_words(text[word.start : word.end]) for word in words] == [[word] for word in plain_words(text)]
+    ids = np.array([word.id for word in words if word.id], np.int32)
+    encoded = reader.encode(text)
+    assert reader.pack(ids).tolist() == encoded.windows.tolist()
+    assert len(ids[reader.reach(len(ids))]) == sum(number > 1 for window in encoded.windows for number in window)
+
+
 def test_known_counts_only_words_with_ids_of_their_own() -> None:
     encoded = encoder(num_words=6, maxlen=10).encode("the a film good unheard of")
     assert (encoded.total, encoded.known) == (6, 2)

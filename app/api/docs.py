@@ -1,13 +1,13 @@
 """Swagger UI at /docs, from files that lie on this machine."""
 
-from pathlib import Path
 from typing import Final
 
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
-WEB: Final = Path(__file__).resolve().parent.parent / "web"
+from app.api.pages import WEB
+
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -22,4 +22,3 @@ def install(app: FastAPI) -> None:
         return HTMLResponse(page, headers={"Content-Security-Policy": _POLICY, "Referrer-Policy": "no-referrer"})
 
     app.mount("/swagger", StaticFiles(packages=[("fastapi_swagger", "resources")]), name="swagger")
-    app.mount("/web", StaticFiles(directory=WEB), name="web")

@@ -17,6 +17,7 @@ STATUSES: Final[dict[type[errors.SentopicError], int]] = {
     errors.ForbiddenError: 403,
     errors.UnknownTaskError: 404,
     errors.UnknownModelError: 404,
+    errors.UnknownPaperError: 404,
     errors.TextTooLongError: 413,
     errors.BatchTooLargeError: 413,
     errors.BodyTooLargeError: 413,

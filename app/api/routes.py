@@ -5,17 +5,18 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import PlainTextResponse, RedirectResponse, Response
+from fastapi.responses import PlainTextResponse, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
 from app.admission import Admission
+from app.answers import Answer
 from app.api import errors, schemas
 from app.api.body import describe_fault, read_json
 from app.api.departure import Departures
 from app.api.edge import ASKED, ID
-from app.classifier import Answer, Catalog, Classifier
+from app.classifier import Catalog, Classifier
 from app.errors import BatchTooLargeError, InvalidRequestError, RequestError
 from app.metrics import Metrics
 from app.settings import Settings
@@ -32,11 +33,13 @@ class DirectRoute(APIRoute):
         return self.endpoint
 
 
-def install(app: FastAPI, catalog: Catalog, settings: Settings, metrics: Metrics) -> None:
+def install(
+    app: FastAPI, catalog: Catalog, settings: Settings, metrics: Metrics, make_stages: Callable[[], Stages] = Stages
+) -> None:
     admission = Admission(settings.max_requests, settings.max_incoming_bytes)
     app.state.admission = admission
     for task in catalog.tasks:
-        _add_task(app.router, task, catalog, settings, admission)
+        _add_task(app.router, task, catalog, settings, admission, make_stages)
     _add_descriptions(app.router, catalog, settings)
 
     @app.get("/metrics", tags=["health"], summary="For Prometheus", response_class=PlainTextResponse)
@@ -45,7 +48,14 @@ def install(app: FastAPI, catalog: Catalog, settings: Settings, metrics: Metrics
         return Response(content, media_type=media_type)
 
 
-def _add_task(router: APIRouter, task: str, catalog: Catalog, settings: Settings, admission: Admission) -> None:
+def _add_task(
+    router: APIRouter,
+    task: str,
+    catalog: Catalog,
+    settings: Settings,
+    admission: Admission,
+    make_stages: Callable[[], Stages],
+) -> None:
     manifest = catalog.find(task).manifest
     answer_schema, batch_schema = schemas.for_task(task, [label.name for label in manifest.labels])
     examples = [golden.text for golden in manifest.golden]
@@ -53,26 +63,37 @@ def _add_task(router: APIRouter, task: str, catalog: Catalog, settings: Settings
 
     async def predict(request: Request) -> Response:
         request.scope[ASKED] = task, "single"
-        stages = request.scope[errors.STAGES] = Stages()
+        stages = request.scope[errors.STAGES] = make_stages()
         asked = await read_json(request, schemas.PredictRequest, settings.max_body_bytes, admission)
         stages.end("read")
         classifier = catalog.find(task, asked.model)
+        stages.model = classifier.manifest.model
+        explanation = None
         with admission.permit(classifier.batcher.retry_after_s):
-            answer = await departures.work_for(request, classifier.classify(asked.text, settings.deadline_s, stages))
+            if asked.explain:
+                work = classifier.explain(asked.text, settings.deadline_s, stages)
+                answer, explanation = await departures.work_for(request, work)
+            else:
+                answer = await departures.work_for(
+                    request, classifier.classify(asked.text, settings.deadline_s, stages)
+                )
         content = schemas.answer_out(classifier.manifest, answer, asked.top_k, request.scope[ID])
+        if explanation:
+            content["explanation"] = schemas.explanation_out(classifier.manifest, explanation)
         if settings.log_texts:
             _log_texts([asked.text], [content])
         return respond(content, stages)
 
     async def predict_batch(request: Request) -> Response:
         request.scope[ASKED] = task, "batch"
-        stages = request.scope[errors.STAGES] = Stages()
+        stages = request.scope[errors.STAGES] = make_stages()
         asked = await read_json(request, schemas.BatchRequest, settings.max_body_bytes, admission)
         if len(asked.texts) > settings.max_batch_texts:
             raise BatchTooLargeError(settings.max_batch_texts)
         faults = [_check_item(text) for text in asked.texts]
         stages.end("read")
         classifier = catalog.find(task, asked.model)
+        stages.model = classifier.manifest.model
         good = [text for text, fault in zip(asked.texts, faults, strict=True) if fault is None]
         with admission.permit(classifier.batcher.retry_after_s):
             answers = await departures.work_for(request, classifier.classify_many(good, settings.deadline_s, stages))
@@ -166,10 +187,6 @@ def _add_descriptions(router: APIRouter, catalog: Catalog, settings: Settings) -
     async def check_ready() -> schemas.HealthOut:
         return schemas.HealthOut(status="ready")
 
-    @router.get("/", include_in_schema=False)
-    async def go_to_docs() -> Response:
-        return RedirectResponse("docs")
-
     @router.post("/predict/{task}", include_in_schema=False)
     @router.post("/predict/{task}/batch", include_in_schema=False)
     async def refuse_unknown_task(task: str) -> None:
@@ -203,6 +220,7 @@ def _describe_model(classifier: Classifier, *, default: bool) -> schemas.ModelOu
         temperature=manifest.calibration.temperature,
         uncertain_below=manifest.calibration.uncertain_below,
         metrics=manifest.metrics,
+        papers=list(classifier.papers),
     )
 
 

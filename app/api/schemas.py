@@ -2,13 +2,14 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, create_model
 from pydantic_core import PydanticCustomError
 
+from app.answers import Answer, AnswerWarning
 from app.api.errors import Problem
 from app.bundle import Manifest
-from app.classifier import Answer, AnswerWarning
 from app.engines.base import Precision
+from app.explain import Explanation, WordStatus
 
 DEFAULT_TOP_K = 5
 NOT_BLANK = r"[^ \t\r\n]"
@@ -37,6 +38,7 @@ class _Request(BaseModel):
 
 class PredictRequest(_Request):
     text: Text
+    explain: Annotated[StrictBool, Field(description="Also say which words made the answer; it takes longer.")] = False
 
 
 class BatchRequest(_Request):
@@ -59,6 +61,31 @@ class WarningOut(BaseModel):
     detail: str
 
 
+class WordOut(BaseModel):
+    """A word of the text, as it stands there from `start` to `end`, counted in characters (code points)."""
+
+    start: int
+    end: int
+    status: WordStatus = Field(
+        description="`rare` words are all one to the model, `unknown` ones it skips, `unused` ones it does not reach."
+    )
+    contribution: float | None = Field(
+        description="By how much the label's log-odds fall without the word; null where this was not tried."
+    )
+    without: float | None = Field(description="The label's score without the word.")
+
+
+class VerdictOut(BaseModel):
+    end: int = Field(description="A word's end, in characters.")
+    score: float = Field(ge=0, le=1, description="The label's score if the text ended there.")
+
+
+class ExplanationOut(BaseModel):
+    label: str = Field(description="The one that is explained: the answer's.")
+    words: list[WordOut] = Field(description="Every word of the text, in order.")
+    verdict: list[VerdictOut] = Field(description="How the model's mind changes as it reads.")
+
+
 class AnswerOut(BaseModel):
     """`scores` are ranked and calibrated: of the answers with confidence 0.9, nine in ten are right."""
 
@@ -73,6 +100,7 @@ class AnswerOut(BaseModel):
     tokens: TokensOut
     warnings: list[WarningOut]
     id: str = Field(description="Names this answer.")
+    explanation: ExplanationOut | None = Field(default=None, description="If the request asked for it.")
 
 
 class FailureOut(BaseModel):
@@ -108,6 +136,7 @@ class ModelOut(BaseModel):
     temperature: float
     uncertain_below: float
     metrics: dict[str, float]
+    papers: list[str] = Field(description="What it tells of itself, at `/tasks/{task}/{model}/{paper}`.")
 
 
 class LimitsOut(BaseModel):
@@ -146,6 +175,24 @@ def answer_out(manifest: Manifest, answer: Answer, top_k: int, request_id: str) 
         "tokens": {"total": answer.total_words, "known": answer.known_words, "windows": answer.windows},
         "warnings": [{"code": code, "detail": code.detail} for code in answer.warnings],
         "id": request_id,
+    }
+
+
+def explanation_out(manifest: Manifest, explanation: Explanation) -> dict[str, Any]:
+    """What `ExplanationOut` says."""
+    return {
+        "label": manifest.labels[explanation.label].name,
+        "words": [
+            {
+                "start": word.start,
+                "end": word.end,
+                "status": word.status,
+                "contribution": None if word.contribution is None else round(word.contribution, 6),
+                "without": None if word.without is None else round(word.without, 6),
+            }
+            for word in explanation.words
+        ],
+        "verdict": [{"end": end, "score": round(score, 6)} for end, score in explanation.verdict],
     }
 
 

@@ -1,10 +1,11 @@
 """Who may ask for what, and how often: keys and rates, checked before anything is read of a request."""
 
 import ipaddress
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
 from app.errors import ForbiddenError, UnauthorizedError
 from app.keys import Key, Keyring, Scope
@@ -46,6 +47,17 @@ class Guard:
         if not key.admits(wanted):
             raise ForbiddenError(wanted)
         return key
+
+
+def open_to(app: FastAPI, origins: Sequence[str]) -> None:
+    """Lets pages of these origins ask from a browser. Keys are sent by them, cookies there are none."""
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "X-API-Key"],
+        expose_headers=["Location", "Retry-After", "Server-Timing", "X-Request-ID"],
+    )
 
 
 def document(app: FastAPI) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.text import START, Encoded, TextEncoder, Windows
+from app.text import START, Encoded, TextEncoder, Windows, Word
 from app.tokenizers.base import Tokenizer
 
 
@@ -24,6 +24,13 @@ class PieceEncoder(TextEncoder):
 
     def encode_all(self, text: str) -> list[int]:
         return [START, *self._lookup(self.tokenizer.split(text))]
+
+    def locate(self, text: str) -> list[Word]:
+        return [
+            Word(start + first, start + last, self._ids.get(word, 0))
+            for start, end in self.tokenizer.pieces(text)
+            for word, first, last in self.tokenizer.find(text[start:end])
+        ]
 
     def _first(self, text: str) -> Encoded:
         need = self.maxlen - 1

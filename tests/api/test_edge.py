@@ -17,7 +17,7 @@ JSON = {"content-type": "application/json"}
 
 
 def test_nothing_but_a_defect_is_told_as_500(client: httpx.Client) -> None:
-    assert client.get("/").status_code == 307
+    assert client.get("/tasks/").status_code == 307
     style = client.get("/swagger/swagger-ui.css")
     again = client.get("/swagger/swagger-ui.css", headers={"if-none-match": style.headers["etag"]})
     part = client.get("/swagger/swagger-ui.css", headers={"range": "bytes=0-9"})
@@ -42,6 +42,7 @@ def test_nothing_but_a_defect_is_told_as_500(client: httpx.Client) -> None:
         ("GET", "/openapi.json", 200),
         ("GET", "/metrics", 200),
         ("GET", "/swagger/swagger-ui.css", 200),
+        ("GET", "/tasks/topic/gru/CARD.md", 200),
     ],
 )
 def test_every_answer_has_the_headers_that_keep_browsers_safe(

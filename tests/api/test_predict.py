@@ -152,3 +152,30 @@ def test_tasks_describe_labels_models_and_limits(client: httpx.Client) -> None:
 def test_probes_answer(client: httpx.Client) -> None:
     assert client.get("/health/live").json() == {"status": "alive"}
     assert client.get("/health/ready").json() == {"status": "ready"}
+
+
+def test_explanation_names_the_words_by_their_characters_in_the_text(client: httpx.Client) -> None:
+    text = "😀 Terrible, terrible film: zzxqy!"
+    answer = ask(client, "sentiment", text=text, explain=True).json()
+    words = [(text[word["start"] : word["end"]], word["status"]) for word in answer["explanation"]["words"]]
+    assert [word for word, _ in words] == ["😀", "Terrible", "terrible", "film", "zzxqy"]
+    assert [status for _, status in words] == ["unknown", "known", "known", "known", "unknown"]
+    assert answer["explanation"]["label"] == answer["label"] == "negative"
+    assert answer["explanation"]["words"][2]["contribution"] > 0
+    assert answer["explanation"]["verdict"][-1] == {"end": text.index(":"), "score": answer["confidence"]}
+
+
+def test_explanation_stands_only_in_answers_that_were_asked_for_one(client: httpx.Client) -> None:
+    assert "explanation" not in ask(client, "topic", text=EARNINGS).json()
+    assert (
+        ask(client, "topic", text=EARNINGS, explain=False).json().keys()
+        == ask(client, "topic", text=EARNINGS).json().keys()
+    )
+    for wrong in ("true", 1, None):
+        assert ask(client, "topic", text=EARNINGS, explain=wrong).status_code == 422
+
+
+def test_text_of_no_known_word_is_explained_by_that(client: httpx.Client) -> None:
+    explanation = ask(client, "topic", text="qqqqxx zzzzyy", explain=True).json()["explanation"]
+    assert [word["status"] for word in explanation["words"]] == ["unknown", "unknown"]
+    assert explanation["verdict"] == []

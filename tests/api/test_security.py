@@ -1,14 +1,15 @@
 """Nobody asks more often than is allowed, whoever they say they are."""
 
 import asyncio
+from pathlib import Path
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.errors import StartError
+from app.errors import SettingsError, StartError
 from app.main import create_app
-from app.settings import SHIPPED, Settings
+from app.settings import SHIPPED, Settings, load_settings
 
 
 def create(**settings: object) -> FastAPI:
@@ -58,3 +59,43 @@ def test_everybody_passes_while_the_storage_does_not_answer(caplog: pytest.LogCa
     app = create(rate="1/hour", rate_storage="redis://127.0.0.1:9")
     assert ask(app, 3) == [200, 200, 200]
     assert sum("rates are not limited" in record.message for record in caplog.records) == 1
+
+
+def ask_from(app: FastAPI, origin: str, method: str = "GET", **headers: str) -> httpx.Response:
+    async def scene() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
+            return await client.request(method, "/tasks", headers={"origin": origin, **headers})
+
+    return asyncio.run(scene())
+
+
+PREFLIGHT = {"access-control-request-method": "POST", "access-control-request-headers": "content-type,x-api-key"}
+
+
+def test_pages_of_other_origins_may_ask_nothing_unless_that_is_set() -> None:
+    app = create()
+    answer = ask_from(app, "https://shop.example")
+    assert "access-control-allow-origin" not in answer.headers
+    assert ask_from(app, "https://shop.example", "OPTIONS", **PREFLIGHT).status_code == 405
+
+
+def test_pages_of_an_origin_that_is_set_may_ask_with_their_key_and_others_may_not(tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.touch()
+    app = create(cors_origins=["https://shop.example"], keys=str(keys))
+    allowed = ask_from(app, "https://shop.example", "OPTIONS", **PREFLIGHT)
+    assert allowed.status_code == 200
+    assert allowed.headers["access-control-allow-origin"] == "https://shop.example"
+    assert "X-API-Key" in allowed.headers["access-control-allow-headers"]
+    assert "access-control-allow-credentials" not in allowed.headers
+    refused = ask_from(app, "https://shop.example")
+    assert refused.status_code == 401
+    assert refused.headers["access-control-allow-origin"] == "https://shop.example"
+    assert ask_from(app, "https://evil.example", "OPTIONS", **PREFLIGHT).status_code == 400
+    assert "access-control-allow-origin" not in ask_from(app, "https://evil.example").headers
+
+
+@pytest.mark.parametrize("origin", ["shop.example", "https://shop.example/page", "https://*.example", ""])
+def test_what_is_no_origin_is_refused_as_a_setting(origin: str) -> None:
+    with pytest.raises(SettingsError, match="SENTOPIC_CORS_ORIGINS"):
+        load_settings(cors_origins=[origin])

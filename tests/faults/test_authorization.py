@@ -1,6 +1,7 @@
 """Nobody gets in without the right key: every route and every method, of a running service."""
 
 import itertools
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,7 +45,8 @@ def client(place: str, tokens: dict[str, str], start_once: Any) -> Iterator[http
 def routes() -> list[str]:
     paths = {getattr(route, "path", "") for route in create_app().routes}
     paths |= {"/nothing", "/swagger/swagger-ui.css", "/metrics/"}
-    return sorted(path.replace("{task}", "topic") for path in paths)
+    named = {"{task}": "topic", "{model}": "gru", "{paper}": "CARD.md", "{name}": "style.css"}
+    return sorted(re.sub(r"{\w+}", lambda found: named[found.group()], path) for path in paths)
 
 
 @pytest.mark.parametrize("wrong", ["missing", "wrong", "truncated", "revoked", "empty", "another scheme"])
@@ -84,7 +86,7 @@ def test_scope_is_asked_for(client: httpx.Client, tokens: dict[str, str]) -> Non
 
 
 def test_probes_need_no_key_and_pages_only_if_they_are_closed(client: httpx.Client, place: str, start: Any) -> None:
-    for path in OPEN | {"/docs", "/openapi.json", "/swagger/swagger-ui.css"}:
+    for path in OPEN | PAGES | {"/swagger/swagger-ui.css", "/web/style.css"}:
         assert client.get(path).status_code == 200, path
     with httpx.Client(base_url=start(*TOPIC, keys=place, open_pages=False).url) as closed:
         assert [closed.get(path).status_code for path in sorted(OPEN)] == [200, 200]

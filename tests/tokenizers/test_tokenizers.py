@@ -5,13 +5,14 @@ import threading
 import unicodedata
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app import tokenizers
 from app.errors import TokenizerError
-from app.text import TextEncoder, split_words
+from app.text import TextEncoder, Windows, split_words
 from app.tokenizers import DISTRIBUTIONS, KERAS, NAMES, Tokenizer, TokenizerName, make_encoder, open_tokenizer
 from app.tokenizers.libraries import _compose
 from app.tokenizers.plain import fold
@@ -226,6 +227,18 @@ def test_windows_are_those_of_the_whole_text(name: str, repeat: int) -> None:
             assert read.cut == (windows != "cover" and len(ids) - (windows == "last") > maxlen)
             assert read.known == sum(number > 2 for number in kept)
             assert read.windows.shape[1] == maxlen
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("windows", ["first", "last", "cover"])
+def test_words_that_are_located_one_by_one_make_the_windows_of_the_text(name: TokenizerName, windows: Windows) -> None:
+    tokenizer, text = opened(name), TEXTS[name] * 3
+    index = list(dict.fromkeys(tokenizer.split(text)))[::2]
+    encoder = make_encoder(tokenizer, index, max(4, len(index)), 7, windows)
+    words = encoder.locate(text)
+    assert [(word.start, word.end) for word in words] == tokenizer.spans(text)
+    ids = np.array([word.id for word in words if word.id], np.int32)
+    assert encoder.pack(ids).tolist() == encoder.encode(text).windows.tolist()
 
 
 def test_encoding_reads_no_more_than_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.answers import Answer
 from app.batcher import Batcher
-from app.classifier import Answer, Classifier
+from app.classifier import Classifier
 from app.metrics import ModelMetrics
 from app.stages import Stages
 from app.text import TextEncoder
@@ -33,7 +34,15 @@ def test_answers_are_those_of_the_service(mood: Any) -> None:
 
     async def serve() -> list[Any]:
         batcher = Batcher(engine, max_batch_windows=8, max_queue_windows=100)
-        service = Classifier(manifest, encoder, engine, batcher, ModelMetrics.alone(manifest), max_text_chars=200)
+        service = Classifier(
+            manifest,
+            encoder,
+            engine,
+            batcher,
+            ModelMetrics.alone(manifest),
+            max_text_chars=200,
+            max_explain_windows=100,
+        )
         async with service.batcher:
             return list(await service.classify_many(TEXTS, 5, Stages()))
 

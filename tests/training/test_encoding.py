@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.answers import Answer
 from app.batcher import Batcher
 from app.bundle import Bundle, read_bundle
-from app.classifier import Answer, Classifier
+from app.classifier import Classifier
 from app.engines.base import Engine
 from app.engines.open import open_engine
 from app.metrics import ModelMetrics
@@ -39,6 +40,7 @@ def serve(bundle: Bundle, engine: Engine, texts: list[str]) -> list[Answer]:
             batcher,
             ModelMetrics.alone(bundle.manifest),
             max_text_chars=10**6,
+            max_explain_windows=100,
         )
         async with batcher:
             return [found for found in await one.classify_many(texts, 60, Stages()) if isinstance(found, Answer)]

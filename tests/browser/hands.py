@@ -1,0 +1,38 @@
+"""What a person does on a page, and what they see there."""
+
+import base64
+import re
+
+from playwright.sync_api import Locator, Page
+
+
+def answer(page: Page, model: str = "gru") -> Locator:
+    return page.locator(f"section.answer[aria-labelledby=answer-{model}]")
+
+
+def write(page: Page, text: str) -> None:
+    """All of it at once, and asked about at once."""
+    field = page.get_by_label("Text", exact=True)
+    field.fill(text)
+    field.press("Control+Enter")
+
+
+def drop(page: Page, name: str, content: bytes, media_type: str = "text/plain") -> None:
+    """Lets go of a file over the page."""
+    transfer = page.evaluate_handle(
+        """([name, content, type]) => {
+            const bytes = Uint8Array.from(atob(content), (unit) => unit.charCodeAt(0));
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([bytes], name, { type }));
+            return transfer;
+        }""",
+        [name, base64.b64encode(content).decode(), media_type],
+    )
+    for event in ("dragenter", "dragover", "drop"):
+        page.dispatch_event("main", event, {"dataTransfer": transfer})
+
+
+def percent(element: Locator) -> float:
+    found = re.search(r"([\d.]+)%", element.inner_text())
+    assert found
+    return float(found.group(1)) / 100
