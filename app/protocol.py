@@ -38,6 +38,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unread_since: float | None = None
         self._header_bytes: int | None = None
         """Of the header that is being read, if one is."""
+        self._idle_bytes = 0
+        """Since the last piece of a body: what frames it, sizes of chunks, their extensions and trailers."""
         self._status = b"400 Bad Request"
 
     def connection_made(self, transport: Any) -> None:
@@ -49,11 +51,14 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._asking_since is None and self.is_idle:
             self._asking_since = time.monotonic()
+        self._idle_bytes += len(data)
         super().data_received(data)
         if self._header_bytes is not None:
             self._header_bytes += len(data)
             if self._header_bytes > self.limits.max_header_bytes:
                 self._refuse(_TOO_LARGE)
+        elif self._idle_bytes > self.limits.max_header_bytes:
+            self._refuse(_TOO_LARGE)
 
     def on_message_begin(self) -> None:
         if self._asking_since is None:
@@ -61,8 +66,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self._header_bytes = 0
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._header_bytes is not None:  # what comes behind a body, nobody asked for: no header grows by it
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         self._header_bytes = None
+        self._idle_bytes = 0
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size > self.limits.max_header_bytes:
             self._status = _TOO_LARGE
@@ -72,8 +82,13 @@ class BoundedProtocol(HttpToolsProtocol):
             raise _RefusedError
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        self._idle_bytes = 0
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         self._asking_since = None
+        self._idle_bytes = 0
         super().on_message_complete()
 
     def eof_received(self) -> None:

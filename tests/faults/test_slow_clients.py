@@ -30,6 +30,11 @@ def drip(line: socket.socket, pieces: bytes, seconds: float) -> float:
 
 
 @pytest.fixture(scope="module")
+def service(start_once: Any) -> Any:
+    return start_once()
+
+
+@pytest.fixture(scope="module")
 def impatient(start_once: Any) -> Any:
     return start_once(client_timeout_s=PATIENCE_S, keep_alive_s=1)
 
@@ -74,6 +79,37 @@ def test_refused_body_without_end_is_cut_off(start: Any) -> None:
         line.sendall(HEAD + b"transfer-encoding: chunked\r\n\r\n" + b"800\r\n" + b" " * 2_048 + b"\r\n")
         assert b" 413 " in line.recv(65_536)
         assert drip(line, b"1\r\n \r\n", 5) < PATIENCE_S + 2.5
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [(b"0\r\n", b"a1: b\r\n" * 10_000), (b"0\r\nx: ", b"a" * 80_000), (b"5;", b"a" * 80_000)],
+    ids=["trailers", "one trailer", "chunk extension"],
+)
+@pytest.mark.parametrize("path", [b"GET /health/live", b"POST /predict/topic"], ids=["answered", "not yet answered"])
+def test_what_frames_a_body_without_end_is_cut_off_and_takes_no_memory(
+    service: Any, path: bytes, first: bytes, then: bytes
+) -> None:
+    before = service.memory_mb
+    with service.connect() as line:
+        line.sendall(HEAD.replace(b"POST /predict/topic", path) + b"transfer-encoding: chunked\r\n\r\n" + first)
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            send_again_and_again(line, then, 50e6)
+    assert service.memory_mb < before + 20
+
+
+def send_again_and_again(line: socket.socket, piece: bytes, most: float) -> None:
+    sent = 0
+    while sent < most:
+        sent += line.send(piece)
+
+
+def test_trailers_are_read_and_nobody_heeds_them(service: Any) -> None:
+    head = HEAD + b"connection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+    body = b"1a\r\n" + BODY + b"\r\n0\r\nx-a: b\r\n"
+    assert service.status(head + body + b"content-type: text/plain\r\n\r\n") == b"200"
+    plain = head.replace(b"application/json", b"text/plain")
+    assert service.status(plain + body + b"content-type: application/json\r\n\r\n") == b"415"
 
 
 def test_answer_that_is_not_read_is_cut_off(start: Any) -> None:
