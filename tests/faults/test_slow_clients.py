@@ -1,11 +1,15 @@
 """Clients that are silent, or send or read slowly, are cut off in time; nobody else notices them."""
 
+import json
+import signal
 import socket
 import time
 from typing import Any
 
 import httpx
 import pytest
+
+from tests.faults.conftest import read_all
 
 PATIENCE_S = 1.0
 BODY = b'{"text": "wheat and corn"}'
@@ -149,6 +153,33 @@ def test_connections_beyond_the_limit_cost_idle_ones_their_place_and_nobody_an_a
     finally:
         for line in idle:
             line.close()
+
+
+@pytest.mark.parametrize(("number", "workers"), [(signal.SIGTERM, 1), (signal.SIGTERM, 2), (signal.SIGINT, 1)])
+def test_stop_waits_for_no_client_longer_than_anybody_does(start: Any, number: int, workers: int) -> None:
+    """Neither for half a body nor for one that does not read its answer; whoever does what it should is answered."""
+    service = start(client_timeout_s=1.5, keep_alive_s=0.1, workers=workers)
+    with service.connect() as half, service.connect() as unread, service.connect() as late:
+        half.sendall(HEAD + b"content-length: 100\r\n\r\n ")
+        late.sendall(HEAD + b"content-length: 26\r\n\r\n" + BODY[:10])
+        ask_for_much(unread)
+        time.sleep(0.3)
+        service.process.send_signal(number)
+        started = time.monotonic()
+        time.sleep(0.5)
+        late.sendall(BODY[10:])
+        assert b" 200 " in late.recv(65_536)
+        assert b" 408 " in read_all(half)
+        assert service.process.wait(10) == 0
+        assert time.monotonic() - started < 5
+
+
+def ask_for_much(line: socket.socket) -> None:
+    """An answer of megabytes, more than the system holds for the two of them."""
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    body = json.dumps({"texts": ["wheat and corn"] * 1_000, "top_k": 10_000}).encode()
+    head = HEAD.replace(b"topic", b"topic/batch")
+    line.sendall((head + b"content-length: %d\r\n\r\n" % len(body) + body) * 3)
 
 
 @pytest.mark.faults
