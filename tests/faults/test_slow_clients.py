@@ -175,8 +175,8 @@ def test_stop_waits_for_no_client_longer_than_anybody_does(start: Any, number: i
 
 
 def ask_for_much(line: socket.socket) -> None:
-    """An answer of megabytes, more than the system holds for the two of them."""
-    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    """Answers of megabytes, more than the system holds for the two of them."""
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
     body = json.dumps({"texts": ["wheat and corn"] * 1_000, "top_k": 10_000}).encode()
     head = HEAD.replace(b"topic", b"topic/batch")
     line.sendall((head + b"content-length: %d\r\n\r\n" % len(body) + body) * 3)
