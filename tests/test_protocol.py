@@ -43,10 +43,10 @@ def line() -> Line:
 def connection(line: Line) -> Iterator[BoundedProtocol]:
     """With 10 s for each answer."""
 
-    async def app(*_: Any) -> None: ...
+    async def app(_scope: Any, _receive: Any, _send: Any) -> None: ...
 
     loop = asyncio.new_event_loop()
-    config = uvicorn.Config(app, log_config=None, lifespan="off", interface="asgi3")
+    config = uvicorn.Config(app, log_config=None, lifespan="off")
     made = bounded(ConnectionLimits(10, 5, 1_000, 10))(config, ServerState(), {}, loop)
     made.connection_made(line)
     made._asking_since = None
