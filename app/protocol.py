@@ -31,17 +31,21 @@ class BoundedProtocol(HttpToolsProtocol):
     """With `limits`; `sweep` must look at all of them every now and then."""
 
     limits: ConnectionLimits
+    transport: Any
 
     def __init__(self, *given: Any, **options: Any) -> None:
         super().__init__(*given, **options)
         self._asking_since: float | None = None
-        self._unread_since: float | None = None
+        self._debt: _Debt | None = None
+        """What its client has to read, while there is something."""
         self._header_bytes: int | None = None
         """Of the header that is being read, if one is."""
+        self._idle_bytes = 0
+        """Since the last piece of a body: what frames it, sizes of chunks, their extensions and trailers."""
         self._status = b"400 Bad Request"
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
+        super().connection_made(_Counted(transport))  # type: ignore[arg-type]
         self._asking_since = time.monotonic()
         if len(self.connections) > self.limits.max_connections:
             _choose_to_leave(self.connections, self).transport.abort()
@@ -49,11 +53,14 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._asking_since is None and self.is_idle:
             self._asking_since = time.monotonic()
+        self._idle_bytes += len(data)
         super().data_received(data)
         if self._header_bytes is not None:
             self._header_bytes += len(data)
             if self._header_bytes > self.limits.max_header_bytes:
                 self._refuse(_TOO_LARGE)
+        elif self._idle_bytes > self.limits.max_header_bytes:
+            self._refuse(_TOO_LARGE)
 
     def on_message_begin(self) -> None:
         if self._asking_since is None:
@@ -61,8 +68,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self._header_bytes = 0
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._header_bytes is not None:  # what comes behind a body, nobody asked for: no header grows by it
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         self._header_bytes = None
+        self._idle_bytes = 0
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size > self.limits.max_header_bytes:
             self._status = _TOO_LARGE
@@ -72,8 +84,13 @@ class BoundedProtocol(HttpToolsProtocol):
             raise _RefusedError
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        self._idle_bytes = 0
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         self._asking_since = None
+        self._idle_bytes = 0
         super().on_message_complete()
 
     def eof_received(self) -> None:
@@ -81,14 +98,6 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.cycle is not None:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-
-    def pause_writing(self) -> None:
-        self._unread_since = time.monotonic()
-        super().pause_writing()
-
-    def resume_writing(self) -> None:
-        self._unread_since = None
-        super().resume_writing()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - it is uvicorn's
         """Whatever the parser does not understand, or one of the above has refused."""
@@ -105,13 +114,27 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def sweep(self, now: float) -> None:
         """Ends it if its client takes too long."""
-        if self._unread_since is not None and now - self._unread_since > self.limits.patience_s:
+        self._settle(now)
+        if self._debt is not None and now - self._debt.since > self.limits.patience_s:
             self.transport.abort()
         elif self._asking_since is not None and now - self._asking_since > self.limits.patience_s:
             if self._header_bytes is None and self.is_idle:
                 self.transport.abort()
             else:
                 self._refuse(b"408 Request Timeout")
+
+    def _settle(self, now: float) -> None:
+        """A debt is one answer's, or those of all that were there when it began: it ends when these have been read, not
+        when some of it has. What is added afterwards is another one's, unless it is the same answer's.
+        """
+        unread = self.transport.get_write_buffer_size()
+        written = self.transport.written
+        if not unread:
+            self._debt = None
+        elif self._debt is None or written - unread >= self._debt.until:
+            self._debt = _Debt(now, written, self.cycle)
+        elif self._debt.cycle is self.cycle:
+            self._debt.until = written
 
     def _refuse(self, status: bytes) -> None:
         """Says so and closes, unless an answer is on its way already: then it just closes."""
@@ -121,6 +144,31 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             self.transport.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
         self.transport.close()
+
+
+class _Counted:
+    """A transport, and how many bytes it has been given."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self.written = 0
+
+    def write(self, data: bytes) -> None:
+        if not self._transport.is_closing():  # an answer that its client has not stayed for
+            self.written += len(data)
+            self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+@dataclass(slots=True)
+class _Debt:
+    """Owed since then, and read once that many bytes are; `cycle`: the answer that is being written, as it began."""
+
+    since: float
+    until: int
+    cycle: Any
 
 
 def sweep(connections: Iterable[Any]) -> None:
