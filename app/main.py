@@ -121,6 +121,7 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         async with tracing or contextlib.nullcontext(), catalog, _keep_fresh(keyring):
             yield
+        await asyncio.to_thread(_trim_heap)  # after a reload the process goes on, without these bundles
 
     app = FastAPI(
         title="Sentopic",
@@ -249,5 +250,9 @@ def _settle_memory(*, inherited: bool = False) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD)
+    _trim_heap()
+
+
+def _trim_heap() -> None:
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
