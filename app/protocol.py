@@ -9,9 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _TOO_LARGE: Final = b"431 Request Header Fields Too Large"
+
+
+_OFFERS: Final = (b"upgrade", b"http2-settings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +44,12 @@ class BoundedProtocol(HttpToolsProtocol):
         """What its client has to read, while there is something."""
         self._header_bytes: int | None = None
         """Of the header that is being read, if one is."""
+        self._read = self._read_before = 0
+        """Bytes at once, and how many of them may be of the request before: no later one's header counts them."""
         self._idle_bytes = 0
         """Since the last piece of a body: what frames it, sizes of chunks, their extensions and trailers."""
+        self._offered = b""
+        """A header that offered another protocol, without the offer, until a parser reads it."""
         self._status = b"400 Bad Request"
 
     def connection_made(self, transport: Any) -> None:
@@ -54,7 +62,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._asking_since is None and self.is_idle:
             self._asking_since = time.monotonic()
         self._idle_bytes += len(data)
-        super().data_received(data)
+        self._read, self._read_before = len(data), 0
+        self._feed(data)
         if self._header_bytes is not None:
             self._header_bytes += len(data)
             if self._header_bytes > self.limits.max_header_bytes:
@@ -62,10 +71,36 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._idle_bytes > self.limits.max_header_bytes:
             self._refuse(_TOO_LARGE)
 
+    def _feed(self, data: bytes) -> None:
+        """As uvicorn's, but whoever offers another protocol is declined by being ignored (RFC 9110, 7.8)."""
+        self._unset_keepalive_if_required()
+        rest: memoryview | None = memoryview(data)
+        try:
+            while rest is not None:
+                rest = self._decline_offer(rest)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._refuse(self._status)
+
+    def _decline_offer(self, data: memoryview) -> memoryview | None:
+        """What is left to be read behind a header with an offer, if there is one. The parser would leave all of it to
+        the other protocol, the request's body too: so another parser begins with the same header, without the offer.
+        """
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            if not self._offered:  # it is CONNECT
+                raise
+            header, self._offered = self._offered, b""
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            self.parser.feed_data(header)
+            return data[offer.args[0] :]
+        return None
+
     def on_message_begin(self) -> None:
         if self._asking_since is None:
             self._asking_since = time.monotonic()
-        self._header_bytes = 0
+        self._header_bytes = -self._read_before
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -82,15 +117,21 @@ class BoundedProtocol(HttpToolsProtocol):
         hosts = sum(name == b"host" for name, _ in self.headers)
         if hosts != 1 and (hosts or self.parser.get_http_version() != "1.0"):
             raise _RefusedError
-        super().on_headers_complete()
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            self._offered = self._header_without_offer()
+        else:
+            super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         self._idle_bytes = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._offered:
+            return
         self._asking_since = None
         self._idle_bytes = 0
+        self._read_before = self._read
         super().on_message_complete()
 
     def eof_received(self) -> None:
@@ -98,10 +139,6 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.cycle is not None:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - it is uvicorn's
-        """Whatever the parser does not understand, or one of the above has refused."""
-        self._refuse(self._status)
 
     @property
     def is_idle(self) -> bool:
@@ -122,6 +159,17 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.transport.abort()
             else:
                 self._refuse(b"408 Request Timeout")
+
+    def _header_without_offer(self) -> bytes:
+        version = self.parser.get_http_version().encode()
+        lines = [self.parser.get_method() + b" " + self.url + b" HTTP/" + version]
+        for name, value in self.headers:
+            kept = value
+            if name == b"connection":
+                kept = b",".join(one for one in value.split(b",") if one.strip().lower() not in _OFFERS)
+            if name not in _OFFERS:
+                lines.append(name + b": " + kept)
+        return b"\r\n".join([*lines, b"", b""])
 
     def _settle(self, now: float) -> None:
         """A debt is one answer's, or those of all that were there when it began: it ends when these have been read, not
@@ -180,7 +228,7 @@ def sweep(connections: Iterable[Any]) -> None:
 
 
 class _RefusedError(Exception):
-    """Ends the parser's work on a request, which then calls `send_400_response`."""
+    """Ends the parser's work on a request, with `_status`."""
 
 
 def bounded(limits: ConnectionLimits) -> type[BoundedProtocol]:

@@ -1,8 +1,12 @@
 """Requests that two servers could read in two ways are refused with one answer, and the connection closes."""
 
+import re
+import socket
 from typing import Any
 
 import pytest
+
+from tests.faults.conftest import read_all
 
 POST = b"POST /predict/topic HTTP/1.1\r\n"
 HOST = b"host: a\r\n"
@@ -63,6 +67,40 @@ def test_plain_requests_one_after_the_other_are_answered(service: Any) -> None:
         POST + HOST + JSON + b"connection: close\r\ntransfer-encoding: chunked\r\n\r\nf\r\n" + BODY + b"\r\n0\r\n\r\n"
     )
     assert service.status(chunked) == b"200"
+
+
+@pytest.mark.parametrize(
+    "offer",
+    [
+        b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n",
+        b"connection: upgrade\r\nupgrade: websocket\r\n",
+    ],
+    ids=["h2c", "websocket"],
+)
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_offer_of_another_protocol_is_ignored_and_the_request_read_whole(service: Any, offer: bytes, size: int) -> None:
+    plain = POST + HOST + JSON + offer + b"content-length: 15\r\n\r\n" + BODY
+    chunked = POST + HOST + JSON + offer + b"transfer-encoding: chunked\r\n\r\nf\r\n" + BODY + b"\r\n0\r\n\r\n"
+    end = HIDDEN.replace(b"\r\n\r\n", b"\r\nconnection: close, upgrade\r\nupgrade: h2c\r\n\r\n")
+    asked = plain + chunked + plain + end
+    with service.connect() as line:
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for place in range(0, len(asked), size):
+            line.sendall(asked[place : place + size])
+        assert re.findall(rb"HTTP/1.1 (\d+)", read_all(line)) == [b"200"] * 4
+
+
+def test_thousands_of_offers_at_once_are_ignored_one_after_the_other(service: Any) -> None:
+    asked = HIDDEN.replace(b"\r\n\r\n", b"\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n")
+    end = HIDDEN.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")
+    assert service.status(asked * 2_000 + end).split() == [b"200"] * 2_001
+
+
+def test_offer_hides_nothing_that_is_refused_without_it(service: Any) -> None:
+    offer = b"connection: upgrade\r\nupgrade: h2c\r\n"
+    for name in ("length and chunks", "two lengths", "two hosts", "bad chunk size"):
+        assert service.status(AMBIGUOUS[name].replace(HOST, HOST + offer, 1)) == b"400", name
+    assert service.status(b"CONNECT a:80 HTTP/1.1\r\nhost: a\r\n\r\n" + HIDDEN) == b"400"
 
 
 def test_http_1_0_needs_no_host(service: Any) -> None:
