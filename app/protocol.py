@@ -4,18 +4,32 @@ uvicorn closes a connection that is idle between two requests. It waits for ever
 to the end, or does not read its answer; and it keeps whatever headers are sent.
 """
 
+import asyncio
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-_TOO_LARGE: Final = b"431 Request Header Fields Too Large"
+REFUSED: Final = "sentopic.refused"
+"""Where in a scope its Refusal stands, if the request is none that can be answered: the application says what it is."""
+
+_BAD, _TOO_LATE, _TOO_LARGE = 400, 408, 431
 
 
 _OFFERS: Final = (b"upgrade", b"http2-settings")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """`is_told`: the request was begun before it was refused, so that it has another scope too, whose answer nobody
+    gets, and which counts it.
+    """
+
+    status: int
+    is_told: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +64,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """Since the last piece of a body: what frames it, sizes of chunks, their extensions and trailers."""
         self._offered = b""
         """A header that offered another protocol, without the offer, until a parser reads it."""
-        self._status = b"400 Bad Request"
+        self._status = _BAD
+        self._refused = self._in_body = False
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(_Counted(transport))  # type: ignore[arg-type]
@@ -59,6 +74,8 @@ class BoundedProtocol(HttpToolsProtocol):
             _choose_to_leave(self.connections, self).transport.abort()
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
         if self._asking_since is None and self.is_idle:
             self._asking_since = time.monotonic()
         self._idle_bytes += len(data)
@@ -110,6 +127,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._header_bytes = None
         self._idle_bytes = 0
+        self._in_body = True
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size > self.limits.max_header_bytes:
             self._status = _TOO_LARGE
@@ -130,6 +148,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._offered:
             return
         self._asking_since = None
+        self._in_body = False
         self._idle_bytes = 0
         self._read_before = self._read
         super().on_message_complete()
@@ -158,7 +177,7 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._header_bytes is None and self.is_idle:
                 self.transport.abort()
             else:
-                self._refuse(b"408 Request Timeout")
+                self._refuse(_TOO_LATE)
 
     def _header_without_offer(self) -> bytes:
         version = self.parser.get_http_version().encode()
@@ -184,14 +203,46 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._debt.cycle is self.cycle:
             self._debt.until = written
 
-    def _refuse(self, status: bytes) -> None:
-        """Says so and closes, unless an answer is on its way already: then it just closes."""
+    def _refuse(self, status: int) -> None:
+        """Has the application say so and closes, unless an answer is on its way already: then it just closes."""
         self._asking_since = None
-        if self.transport.is_closing():
+        if self._refused or self.transport.is_closing():
             return
-        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            self.transport.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
-        self.transport.close()
+        self._refused = True
+        cycle = self.cycle
+        if self.pipeline or (cycle is not None and cycle.response_started and self._is_within_answer):
+            self.transport.close()
+            return
+        is_begun = not self.is_idle
+        if is_begun:
+            cycle.scope[REFUSED] = Refusal(status, is_told=False)  # type: ignore[typeddict-unknown-key]
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self._ask_for_refusal(Refusal(status, is_told=is_begun))
+
+    @property
+    def _is_within_answer(self) -> bool:
+        """Whether what has been answered, or is being, is the request that is still being read."""
+        return not self.cycle.response_complete or self._in_body
+
+    def _ask_for_refusal(self, refusal: Refusal) -> None:
+        super().on_message_begin()
+        scope: Any = self.scope
+        scope |= {"method": "", "path": "", "raw_path": b"", "query_string": b"", REFUSED: refusal}
+        self.cycle = RequestResponseCycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=False,
+            on_response=self.on_response_complete,
+        )
+        self._start_asgi_task(self.cycle, self.app)
 
 
 class _Counted:

@@ -1,5 +1,6 @@
 """Requests that two servers could read in two ways are refused with one answer, and the connection closes."""
 
+import json
 import re
 import socket
 from typing import Any
@@ -50,12 +51,45 @@ AMBIGUOUS = {
 
 @pytest.fixture(scope="module")
 def service(start_once: Any) -> Any:
-    return start_once(max_header_bytes=4_096)
+    return start_once(max_header_bytes=4_096, client_timeout_s=1)
 
 
 @pytest.mark.parametrize("name", AMBIGUOUS)
 def test_ambiguous_request_gets_one_400_and_no_second_answer(service: Any, name: str) -> None:
     assert service.status(AMBIGUOUS[name]) == b"400"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "code"),
+    [
+        (AMBIGUOUS["another protocol"], 400, "bad_request"),
+        (AMBIGUOUS["bad chunk size"], 400, "bad_request"),
+        (POST + b"x-a: " + b"b" * 9_000, 431, "header_too_large"),
+        (POST + HOST + JSON + b"content-length: 15\r\n\r\n{", 408, "request_timeout"),
+        (POST + HOST, 408, "request_timeout"),
+    ],
+    ids=["header", "body", "size", "half a body", "half a header"],
+)
+def test_refusal_is_a_problem_like_any_other_and_is_counted_once(
+    service: Any, sent: bytes, status: int, code: str
+) -> None:
+    before = answers(service)
+    with service.connect() as line:
+        line.sendall(sent)
+        header, _, body = read_all(line).partition(b"\r\n\r\n")
+    assert header.startswith(b"HTTP/1.1 %d " % status)
+    for name in (b"content-security-policy", b"cache-control", b"x-content-type-options", b"x-request-id"):
+        assert b"\r\n" + name + b": " in header
+    assert b"\r\ncontent-type: application/problem+json" in header
+    problem = json.loads(body)
+    assert (problem["status"], problem["code"]) == (status, code)
+    assert answers(service) - before == 2  # with the one that asked before
+
+
+def answers(service: Any) -> float:
+    with service.connect() as line:
+        line.sendall(b"GET /metrics HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        return sum(map(float, re.findall(rb"\nsentopic_request_seconds_count\S* (\S+)", read_all(line))))
 
 
 def test_plain_requests_one_after_the_other_are_answered(service: Any) -> None:
