@@ -99,6 +99,7 @@ class Server(uvicorn.Server):
             service,
             lifespan="off",
             http=bounded(connections),
+            ws="none",
             log_config=None,
             access_log=False,
             server_header=False,
