@@ -194,7 +194,8 @@ def _serve(options: argparse.Namespace) -> int:
 
     if settings.workers > 1:
         read = partial(service.read_shared, settings)
-        stop_s = settings.deadline_s + settings.keep_alive_s + 1 + (service.FLUSH_S if settings.trace_endpoint else 0)
+        stop_s = max(settings.deadline_s + settings.keep_alive_s, settings.client_timeout_s) + 1
+        stop_s += service.FLUSH_S if settings.trace_endpoint else 0
         supervisor = Supervisor(settings.workers, read, work, stop_s=stop_s)
         # Nobody may be put through to a service that has no one left to answer.
         return supervisor.run(
