@@ -147,6 +147,7 @@ class Batcher:
         # The event loop's own.
         self._open: dict[_Ticket, float] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = math.inf
         self._dispatching = False
         self._had_turn = False
         self._handed: SimpleQueue[_Batch | None] = SimpleQueue()
@@ -214,7 +215,7 @@ class Batcher:
             self._dispatching = True
             loop.call_soon(self._dispatch)  # after whatever else is ready has been queued too
         self._open[ticket] = timeout_s
-        if self._timer is None or self._timer.when() > loop.time() + timeout_s:
+        if self._timer is None or self._timer_at > loop.time() + timeout_s:
             self._expire_at(loop, timeout_s)
         try:
             return await ticket.future
@@ -278,7 +279,7 @@ class Batcher:
     def _expire_at(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = loop.call_later(seconds, self._expire, loop)
+        self._timer, self._timer_at = loop.call_later(seconds, self._expire, loop), loop.time() + seconds
 
     def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
         """Tells those whose time is over, and sets the timer anew for the next of the others: there is one for all."""

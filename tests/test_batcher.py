@@ -6,6 +6,7 @@ from itertools import chain, pairwise
 
 import numpy as np
 import pytest
+import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -587,3 +588,23 @@ def test_failure_in_the_background_is_told_to_its_asker_alone() -> None:
             assert len((await queue.predict(windows(1), 60, background=True)).probabilities) == 1
 
     asyncio.run(scene())
+
+
+def test_asker_without_time_leaves_nothing_behind_and_harms_nobody() -> None:
+    """uvloop has no timers for no time, and once gave a handle that does not know when it is due."""
+
+    async def scene() -> None:
+        engine = GatedEngine(is_open=False)
+        async with batcher(engine, queue=100) as queue:
+            busy = asyncio.create_task(queue.predict(windows(0), 5))
+            await until(lambda: engine.batches)
+            late = [asyncio.create_task(queue.predict(windows(1), 0.0)) for _ in range(3)]
+            fine = asyncio.create_task(queue.predict(windows(2), 5))
+            for found in await asyncio.gather(*late, return_exceptions=True):
+                assert isinstance(found, DeadlineError)
+            engine.gate.set()
+            assert (await fine).probabilities[0, 0] == 2
+            await busy
+            assert not queue._open
+
+    uvloop.run(scene())

@@ -42,7 +42,7 @@ function snippet(name, write) {
   const code = make("code");
   const update = () => fill(code, write());
   const copied = make("span", { role: "status", class: "copied" });
-  const shown = make("pre", { tabindex: "0", role: "region", "aria-label": name }, code);
+  const shown = make("pre", { tabindex: "0", role: "group", "aria-label": name }, code);
   const copy = async () => {
     fill(copied, (await toClipboard(code)) ? "Copied." : "Selected: copy it with Ctrl+C.");
   };

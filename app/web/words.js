@@ -13,7 +13,7 @@ const STATUSES = {
 
 /** The words, selected by pointer and by arrow keys. */
 export function showWords(reading, nameOf) {
-  const spans = reading.words.map((word) => make("span", { class: classOf(reading, word), "data-place": word.place }, word.shown));
+  const spans = reading.words.map((word) => make("span", { class: classOf(reading, word), "data-place": word.place }, word.fresh));
   const node = make(
     "div",
     {
@@ -84,7 +84,7 @@ export function showTable(reading, nameOf) {
   const label = nameOf(reading.label);
   const body = make("tbody");
   const more = make("button", { type: "button", class: "quiet", click: () => add() }, `Show ${CHUNK} more`);
-  const titles = ["Word", "", `For ${label}, log-odds`, `${label} without it`, `${label} after it`];
+  const titles = ["Word", "Status", `For ${label}, log-odds`, `${label} without it`, `${label} after it`];
   const add = () => {
     const from = body.children.length;
     body.append(...reading.words.slice(from, from + CHUNK).map((word) => row(reading, word)));
@@ -96,8 +96,8 @@ export function showTable(reading, nameOf) {
     make("summary", {}, "The words as a table"),
     make(
       "div",
-      { class: "scroll", tabindex: "0", role: "region", "aria-label": "The words as a table" },
-      make("table", {}, make("thead", {}, make("tr", {}, titles.map((title) => make("th", { scope: "col" }, title || "Status")))), body),
+      { class: "scroll", tabindex: "0", role: "group", "aria-label": "The words as a table" },
+      make("table", {}, make("thead", {}, make("tr", {}, titles.map((title, place) => make("th", { scope: "col", class: place > 1 ? "number" : "" }, title)))), body),
     ),
     more,
   );
@@ -137,7 +137,7 @@ function weave(reading, spans) {
   words.forEach((word, place) => {
     gap(end, word.start);
     woven.push(spans[place]);
-    end = word.end;
+    end = Math.max(end, word.end);
   });
   gap(end, text.length);
   return woven;

@@ -35,7 +35,17 @@ def show_trouble(page: Page) -> None:
     expect(page.get_by_role("alert")).to_be_visible()
 
 
-SCENES = {"answer": ("/", show_answer), "doubt": ("/", show_doubt_and_dialog), "trouble": ("/", show_trouble)}
+def show_models(page: Page) -> None:
+    expect(page.locator("svg.confusion").last).to_be_visible()
+    page.locator("details").evaluate_all("all => all.forEach((each) => { each.open = true; })")
+
+
+SCENES = {
+    "answer": ("/", show_answer),
+    "doubt": ("/", show_doubt_and_dialog),
+    "trouble": ("/", show_trouble),
+    "models": ("/models", show_models),
+}
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -185,6 +185,18 @@ def test_key_is_asked_for_and_kept_for_this_tab_alone(open_page: Open, guard: Gu
     expect(other.get_by_role("dialog", name="A key, please")).to_be_visible()
 
 
+def test_files_are_fetched_with_the_key(open_page: Open, guard: Guard, keyed: tuple[str, str]) -> None:
+    base, token = keyed
+    guard.refused.add(401)
+    page = open_page("/models", base=base)
+    page.get_by_role("dialog").get_by_label("Key").fill(token)
+    page.keyboard.press("Enter")
+    with page.expect_download() as started:
+        page.get_by_role("link", name="CARD.md").click()
+    assert started.value.suggested_filename == "sentiment-gru-CARD.md"
+    assert started.value.path().read_bytes() == (SHIPPED / "sentiment" / "gru" / "CARD.md").read_bytes()
+
+
 def test_who_has_no_key_is_told_so(open_page: Open, guard: Guard, keyed: tuple[str, str]) -> None:
     guard.refused.add(401)
     page = open_page("/", base=keyed[0])

@@ -213,6 +213,16 @@ def test_wrong_use_is_said_in_one_line(
     assert failed(arguments, capsys, status) == says
 
 
+@pytest.mark.parametrize("words", [["compare", "own-small"], ["vectors", "own-small"]], ids=" ".join)
+def test_other_commands_say_that_a_table_is_for_fit(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert "is trained by `sentopic-train fit --table FILE` alone" in failed(words, capsys, 2)
+
+
+def test_recipe_for_a_table_can_be_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["show", "own-small"]) == 0
+    assert "gru_1" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
