@@ -12,6 +12,7 @@ SentopicError
 ├── OutputError               results cannot be written
 ├── JobStoreError             the jobs cannot be read or written
 ├── JobsFullError             there is no room for more jobs
+├── StuckJobError             a job during which the service has ended again and again
 ├── LeaseLostError            somebody else works at the job, or it is gone
 ├── DataError                 a data set that is missing, broken or does not fit
 ├── RequestError              the client's fault; `code` is stable
@@ -20,7 +21,8 @@ SentopicError
 │   ├── UnknownPaperError
 │   ├── NoJobsError               a service without a place for jobs
 │   ├── UnknownJobError
-│   ├── JobNotDoneError           a result that is not there yet
+│   ├── JobNotDoneError           a result that is not there, or not yet
+│   ├── RangeError                a part of a file behind its end
 │   ├── FileError                 a file of texts that cannot be read, from some line on
 │   │   └── LongLineError
 │   ├── InvalidRowError           a row that has no text that could be read
@@ -33,6 +35,7 @@ SentopicError
 │   ├── BodyTooLargeError
 │   ├── UnauthorizedError
 │   ├── ForbiddenError
+│   ├── StrangeOriginError        a browser that asks for another site's page
 │   └── RateLimitedError
 ├── OverloadedError           the queue is full; try again later
 ├── DeadlineError             no answer within the time allowed
@@ -116,7 +119,14 @@ class JobsFullError(SentopicError):
     code = "jobs_full"
 
     def __init__(self) -> None:
-        super().__init__("There is no room for this file. Delete finished jobs, or try again later.")
+        super().__init__("There is no room for the file or its result. Delete finished jobs, or try again later.")
+
+
+class StuckJobError(SentopicError):
+    code = "job_stuck"
+
+    def __init__(self) -> None:
+        super().__init__("The service has ended again and again at this place of the file.")
 
 
 class LeaseLostError(SentopicError):
@@ -169,8 +179,16 @@ class NoJobsError(RequestError):
 class JobNotDoneError(RequestError):
     code = "job_not_done"
 
-    def __init__(self, status: str) -> None:
-        super().__init__(f"The job has no result: it is {status}.")
+    def __init__(self, status: str, *, has_part: bool) -> None:
+        hint = " partial=true gives the rows that were answered before." if has_part else ""
+        super().__init__(f"There is no result: the job is {status}.{hint}")
+
+
+class RangeError(RequestError):
+    code = "range_not_satisfiable"
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"The file ends before that: it has {size} bytes.")
 
 
 class FileError(RequestError):
@@ -252,6 +270,13 @@ class ForbiddenError(RequestError):
 
     def __init__(self, scope: str) -> None:
         super().__init__(f"The key has not the scope {scope}.")
+
+
+class StrangeOriginError(RequestError):
+    code = "strange_origin"
+
+    def __init__(self) -> None:
+        super().__init__("Pages of other sites may send no files here, unless SENTOPIC_CORS_ORIGINS names them.")
 
 
 class RateLimitedError(RequestError):

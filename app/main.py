@@ -113,7 +113,7 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
     metrics.take_row(place)
     catalog = Catalog([_employ(one, settings, metrics) for one in opened])
     streams = stream.Streams(catalog, settings)
-    office = open_office(settings, catalog)
+    office = open_office(settings, catalog, metrics)
     keyring = Keyring(open_store(settings.keys)) if settings.keys else None
     guard = _open_guard(settings, keyring)
     tracing = _open_tracing(settings)  # the last to open: it has a thread that only the lifespan ends
@@ -148,7 +148,7 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
     errors.install(app)
     routes.install(app, catalog, settings, metrics, TimedStages if tracing else Stages)
     stream.install(app, catalog, streams)
-    jobs.install(app, catalog, office, streams.admission)
+    jobs.install(app, catalog, office, streams.admission, settings.cors_origins)
     papers.install(app, catalog)
     pages.install(app)
     docs.install(app)

@@ -85,7 +85,9 @@ class Settings(BaseSettings):
         1_024, ge=1, description="Most requests being answered at once; each holds its body and its results in memory."
     )
     max_streams: int = Field(
-        32, ge=1, description="Most streams being answered at once; each holds a line, some rows and two threads."
+        32,
+        ge=1,
+        description="Most streams, files on their way and results being converted at once; a stream has two threads.",
     )
     max_incoming_bytes: int = Field(
         64_000_000, ge=1_000, description="Most bytes of bodies that are still being sent, of all requests together."
@@ -111,10 +113,10 @@ class Settings(BaseSettings):
     )
     jobs: str = Field(
         "~/.local/state/sentopic/jobs",
-        description="Directory of bulk jobs' files, which services that share a database share too; empty: no jobs.",
+        description="Directory of jobs' files, which services that share a database share too; empty: no jobs.",
     )
     database: str | None = Field(
-        None, description="SQLAlchemy URL of the jobs' list, `postgresql+psycopg://...`; SQLite in `jobs` without."
+        None, description="SQLAlchemy URL of the list of jobs, `postgresql+pg8000://...`; SQLite in `jobs` without."
     )
     max_job_bytes: int = Field(1_000_000_000, ge=1, description="Largest file of a job; it is spooled to the disk.")
     max_jobs: int = Field(1_000, ge=1, description="Most jobs that are kept, finished ones too.")

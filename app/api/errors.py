@@ -20,6 +20,7 @@ STATUSES: Final[dict[type[errors.SentopicError], int]] = {
     errors.NotJsonError: 400,
     errors.UnauthorizedError: 401,
     errors.ForbiddenError: 403,
+    errors.StrangeOriginError: 403,
     errors.UnknownTaskError: 404,
     errors.UnknownModelError: 404,
     errors.UnknownPaperError: 404,
@@ -31,6 +32,7 @@ STATUSES: Final[dict[type[errors.SentopicError], int]] = {
     errors.BodyTooLargeError: 413,
     errors.UnsupportedMediaTypeError: 415,
     errors.NoParquetError: 415,
+    errors.RangeError: 416,
     errors.InvalidRequestError: 422,
     errors.FileError: 422,
     errors.LongLineError: 422,
@@ -47,7 +49,8 @@ STATUSES: Final[dict[type[errors.SentopicError], int]] = {
 _BY_CODE: Final = {kind.code: status for kind, status in STATUSES.items()}
 _TITLES: Final = {
     400: "Not JSON", 401: "Unauthorized", 403: "Forbidden", 404: "Not found", 405: "Method not allowed",
-    409: "Not yet", 413: "Too large", 415: "Unsupported media type", 422: "Invalid request", 429: "Too many requests",
+    409: "Not yet", 413: "Too large", 415: "Unsupported media type", 416: "Range not satisfiable",
+    422: "Invalid request", 429: "Too many requests",
     499: "Client closed request", 500: "Internal error", 503: "Overloaded", 504: "Deadline exceeded",
     507: "No room",
 }  # fmt: skip
@@ -158,6 +161,8 @@ def answer(error: errors.SentopicError, scope: Mapping[str, Any]) -> Response:
     headers = {}
     if isinstance(error, errors.OverloadedError | errors.RateLimitedError):
         headers["Retry-After"] = str(error.retry_after_s)
+    if isinstance(error, errors.JobStoreError):
+        headers["Retry-After"] = "1"
     if isinstance(error, errors.UnauthorizedError):
         headers["WWW-Authenticate"] = "Bearer"
     if stages := scope.get(STAGES):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 from pydantic_core import to_json
 from starlette.types import Receive, Scope, Send
 
@@ -16,8 +16,8 @@ from app import logs
 from app.admission import Admission
 from app.answers import Answer
 from app.api import errors, schemas
-from app.api.body import describe_fault
 from app.api.edge import ASKED, ID
+from app.api.options import Options, parameter, read_options
 from app.api.routes import DirectRoute
 from app.bulk import Bulk, Chunk, ChunkSize
 from app.classifier import Catalog, Classifier
@@ -25,7 +25,6 @@ from app.engines.base import Probabilities
 from app.errors import (
     ClientLeftError,
     FileError,
-    InvalidRequestError,
     LeavingError,
     RequestError,
     UnsupportedMediaTypeError,
@@ -56,11 +55,7 @@ _LONGEST_ID: Final = 200
 Result = TypeVar("Result")
 
 
-class StreamOptions(BaseModel):
-    """What stands in the URL."""
-
-    model_config = ConfigDict(extra="forbid")
-
+class StreamOptions(Options):
     model: schemas.ModelName = None
     text: Annotated[str | None, Field(min_length=1, max_length=1_000)] = None
     top_k: Annotated[int, Field(ge=1, le=10_000)] = schemas.DEFAULT_TOP_K
@@ -89,7 +84,7 @@ class Streams:
             raise UnsupportedMediaTypeError(
                 f"The body must be {', '.join(MEDIA_TYPES)}, in UTF-8, without a content encoding."
             )
-        options = _read_options(request)
+        options = read_options(request, StreamOptions)
         classifier = self._catalog.find(task, options.model)
         return _Stream(self, classifier, MEDIA_TYPES[media_type], options, self._settings, self._threads)
 
@@ -199,7 +194,7 @@ class _Stream(StreamingResponse):
                 content["error"] = errors.describe(answer).model_dump(exclude_none=True)
             lines.append(to_json(content))
             if self._settings.log_texts:
-                logs.tell_text(row.text, content)
+                logs.tell_text(row.text, {**content, "id": f"{request_id}-{row.line}"})  # theirs may forge a line
         return answers, b"\n".join([*lines, b""])
 
     async def _send(self, send: Send, body: bytes) -> None:
@@ -220,14 +215,6 @@ def _find_id(reader: Reader, row: Row) -> Any:
     name = reader.values(row).get("id")
     is_id = (isinstance(name, str) and len(name) <= _LONGEST_ID) or (type(name) is int and abs(name) < 2**63)
     return name if is_id else None
-
-
-def _read_options(request: Request) -> StreamOptions:
-    try:
-        return StreamOptions.model_validate(dict(request.query_params))
-    except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False, include_context=False)
-        raise InvalidRequestError([describe_fault(detail) for detail in details[:20]]) from None
 
 
 def install(app: FastAPI, catalog: Catalog, streams: Streams) -> None:
@@ -266,14 +253,10 @@ def _add_route(router: APIRouter, task: str, catalog: Catalog, streams: Streams)
         responses={200: {"description": "A line for each row.", "content": answers}, **errors.documented(*_ERRORS)},
         openapi_extra={
             "parameters": [
-                _parameter("model", {"type": "string", "enum": list(catalog.models(task))}, "Which model."),
-                _parameter("text", {"type": "string", "minLength": 1, "maxLength": 1_000}, "The column of texts."),
-                _parameter("top_k", {"type": "integer", "minimum": 1, "maximum": 10_000}, "How many labels to rank."),
+                parameter("model", {"type": "string", "enum": list(catalog.models(task))}, "Which model."),
+                parameter("text", {"type": "string", "minLength": 1, "maxLength": 1_000}, "The column of texts."),
+                parameter("top_k", {"type": "integer", "minimum": 1, "maximum": 10_000}, "How many labels to rank."),
             ],
             "requestBody": {"required": True, "content": bodies},
         },
     )
-
-
-def _parameter(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
-    return {"name": name, "in": "query", "required": False, "schema": schema, "description": description}

@@ -9,7 +9,7 @@ from app.files.lines import Position
 from app.files.open import Shape
 from app.files.rows import Format
 
-Status = Literal["uploading", "waiting", "running", "done", "failed", "cancelled"]
+Status = Literal["uploading", "waiting", "running", "done", "failed"]
 ACTIVE: Final[tuple[Status, ...]] = ("waiting", "running")
 
 
@@ -18,8 +18,8 @@ class Job:
     """A row of the table. Times are seconds since 1970; `labels`, `shape` and `error` are JSON.
 
     `owner`: a key's id, or nobody's. `size`: bytes of the file. `bundle`: the seal of the one that began. `rows`: if
-    they are known. `lease`: a secret of whoever works at it, until `lease_until`; `attempt` counts them. `result`: the
-    file's name among the job's, `written` how much of it counts.
+    they are known. `lease`: a secret of whoever works at it, until `lease_until`; `attempt` counts them, `tries` those
+    since it got further. `result`: the file's name among the job's, `written` how much of it counts.
     """
 
     id: str
@@ -49,6 +49,7 @@ class Job:
     lease_until: float = 0.0
     host: str | None = None
     attempt: int = 0
+    tries: int = 0
 
     @property
     def progress(self) -> Progress:
@@ -58,6 +59,11 @@ class Job:
     @property
     def written_as(self) -> Shape | None:
         return Shape(**json.loads(self.shape)) if self.shape else None
+
+    @property
+    def has_part(self) -> bool:
+        """Whether it has failed, and rows before that were answered."""
+        return self.status == "failed" and self.written > 0
 
     @property
     def problem(self) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from dataclasses import asdict, fields
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, get_args
 
-from app.errors import JobStoreError
+from app.errors import JobStoreError, hide_password
 from app.jobs.job import ACTIVE, Job
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class JobStore:
         )
         try:
             self._engine = sql.create_engine(url, **options)
-        except (sql.exc.SQLAlchemyError, ImportError) as error:
+        except (sql.exc.SQLAlchemyError, ImportError, ValueError) as error:
             raise JobStoreError(_explain(error)) from error
         self._jobs = sql.Table("sentopic_jobs", sql.MetaData(), *(_column(sql, field) for field in fields(Job)))
         sql.Index("sentopic_jobs_status", self._jobs.c.status, self._jobs.c.created)
@@ -59,19 +59,20 @@ class JobStore:
                     raise
 
     def add(self, job: Job, *, most: int, most_bytes: int) -> bool:
-        """False if there are as many jobs already, or their files take as much."""
-        jobs = self._jobs.c
-        count, size = self._run(
-            lambda line: line.execute(
-                self._sql.select(
-                    self._sql.func.count(), self._sql.func.coalesce(self._sql.func.sum(jobs.size + jobs.written), 0)
-                )
-            ).one()
-        )
-        if count >= most or size + job.size > most_bytes:
+        """False if there are as many jobs already, or their files take as much.
+
+        Several who add at once may each find the last room free.
+        """
+        if self._count() >= most or self.size() + job.size > most_bytes:
             return False
         self._run(lambda line: line.execute(self._jobs.insert().values(**asdict(job))))
         return True
+
+    def size(self) -> int:
+        """Bytes of all files and results."""
+        jobs = self._jobs.c
+        query = self._sql.select(self._sql.func.coalesce(self._sql.func.sum(jobs.size + jobs.written), 0))
+        return int(self._run(lambda line: line.execute(query).scalar_one()))
 
     def get(self, job_id: str) -> Job | None:
         found = self._read(self._jobs.c.id == job_id)
@@ -82,11 +83,18 @@ class JobStore:
         jobs = self._jobs.c
         return self._read(jobs.owner == owner, jobs.status != "uploading", order=(jobs.created.desc(), jobs.id))
 
-    def list_before(self, created: float, finished: float) -> list[Job]:
-        """Those whose file has been on its way since then, or that have been finished for so long."""
+    def list_finished(self, before: float) -> list[Job]:
+        return self._read(self._jobs.c.finished < before)
+
+    def list_uploads(self, before: float) -> list[Job]:
+        """Those whose file has been on its way since then."""
         jobs = self._jobs.c
-        stale = self._sql.and_(jobs.status == "uploading", jobs.created < created)
-        return self._read(self._sql.or_(stale, jobs.finished < finished))
+        return self._read(jobs.status == "uploading", jobs.created < before)
+
+    def list_strange(self, created: float, models: Collection[tuple[str, str]]) -> list[Job]:
+        """Those that have waited since then for a model that is none of these."""
+        jobs = self._jobs.c
+        return self._read(jobs.status == "waiting", jobs.created < created, ~self._is_of(models))
 
     def set(self, job_id: str, held: str | None = None, /, **values: Any) -> bool:
         """False if there is no such job, or the lease that is held is no longer its."""
@@ -104,8 +112,9 @@ class JobStore:
     ) -> Job | None:
         """The oldest job of these (task, model) that nobody works at, now with this lease for so many seconds."""
         jobs, now = self._jobs.c, time.time()
-        wanted = self._sql.or_(*(self._sql.and_(jobs.task == task, jobs.model == model) for task, model in models))
-        found = self._read(jobs.status.in_(ACTIVE), wanted, order=(jobs.created, jobs.id), limit=_CANDIDATES)
+        found = self._read(
+            jobs.status.in_(ACTIVE), self._is_of(models), order=(jobs.created, jobs.id), limit=_CANDIDATES
+        )
         for job in found:
             held = job.lease is not None and job.lease_until > now
             if held and job.host != host:
@@ -118,10 +127,19 @@ class JobStore:
             locks.drop(job.id)
         return None
 
+    def _is_of(self, models: Collection[tuple[str, str]]) -> Any:
+        jobs = self._jobs.c
+        return self._sql.or_(*(self._sql.and_(jobs.task == task, jobs.model == model) for task, model in models))
+
+    def _count(self) -> int:
+        query = self._sql.select(self._sql.func.count()).select_from(self._jobs)
+        return int(self._run(lambda line: line.execute(query).scalar_one()))
+
     def _lease(self, job: Job, lease: str, host: str, until: float) -> bool:
         """False if somebody else was sooner."""
         jobs = self._jobs.c
         mine = {"lease": lease, "lease_until": until, "host": host, "attempt": job.attempt + 1, "status": "running"}
+        mine["tries"] = job.tries + 1
         update = self._jobs.update().where(jobs.id == job.id, jobs.attempt == job.attempt, jobs.status.in_(ACTIVE))
         return bool(self._run(lambda line: line.execute(update.values(**mine)).rowcount))
 
@@ -134,7 +152,7 @@ class JobStore:
         try:
             with self._engine.begin() as line:
                 return work(line)
-        except self._sql.exc.SQLAlchemyError as error:
+        except (self._sql.exc.SQLAlchemyError, OSError) as error:  # some drivers let the network's own through
             raise JobStoreError(_explain(error)) from error
 
     def close(self) -> None:
@@ -149,4 +167,5 @@ def _column(sql: Any, field: Any) -> Any:
 
 
 def _explain(error: BaseException) -> str:
-    return str(getattr(error, "orig", None) or error).splitlines()[0]
+    lines = str(getattr(error, "orig", None) or error).splitlines()
+    return hide_password((lines or [type(error).__name__])[0])

@@ -16,6 +16,7 @@ import pytest
 from app.errors import StartError
 from app.main import create_app
 from app.settings import SHIPPED, Settings
+from sentopic.client import Client
 
 TEXTS = ["oil prices rose again", "wheat and corn", "", "bank of england rates"] * 200
 HEAD = "n,body\n"
@@ -81,8 +82,6 @@ def test_every_format_is_answered_as_a_batch_is_and_given_back(client: httpx.Cli
     for other in FILES:
         content = client.get(f"/jobs/{job['id']}/result", params={"format": other}).content
         assert [row["label"] for row in read(content, other)] == wanted
-    part = client.get(f"/jobs/{job['id']}/result", headers={"range": "bytes=3-9"})
-    assert (part.status_code, part.content) == (206, response.content[3:10])
     assert client.delete(f"/jobs/{job['id']}").status_code == 204
 
 
@@ -100,6 +99,26 @@ def test_media_type_tells_the_format_too(client: httpx.Client) -> None:
     job = hand_in(client, b"oil\nwheat\n", {"content-type": "text/plain; charset=utf-8"})
     assert until_done(client, job)["rows"] == 2
     assert job["format"] == "lines"
+    job = hand_in(client, b'{"text": "oil"}\n', {"content-type": "application/jsonl"})
+    assert until_done(client, job)["format"] == "jsonl"
+
+
+def test_result_is_given_in_parts(client: httpx.Client) -> None:
+    path = f"/jobs/{until_done(client, hand_in(client, FILES['csv'], format='csv', text='body'))['id']}/result"
+    whole = client.get(path).content
+
+    def ask(wanted: str) -> httpx.Response:
+        return client.get(path, headers={"range": wanted})
+
+    for wanted, part in (
+        ("bytes=3-9", whole[3:10]),
+        (f"bytes={len(whole) - 5}-", whole[-5:]),
+        ("bytes=-7", whole[-7:]),
+    ):
+        assert (ask(wanted).status_code, ask(wanted).content) == (206, part)
+    assert problem(ask(f"bytes={len(whole)}-")) == (416, "range_not_satisfiable")
+    for wanted in ("bytes=0-1,3-4", "bytes=9-3", "rows=1-2", "bytes=-0", "bytes=x"):
+        assert (ask(wanted).status_code, ask(wanted).content) == (200, whole)
 
 
 def test_default_model_is_named(client: httpx.Client) -> None:
@@ -109,8 +128,10 @@ def test_default_model_is_named(client: httpx.Client) -> None:
 
 def test_jobs_are_listed_the_newest_first(client: httpx.Client) -> None:
     ids = [hand_in(client, b"oil\n", format="lines")["id"] for _ in range(3)]
-    found = [job["id"] for job in client.get("/jobs").json()["jobs"]]
+    with Client(str(client.base_url)) as asking:
+        found = [job.id for job in asking.jobs()]
     assert [job_id for job_id in found if job_id in ids] == ids[::-1]
+    assert [job["id"] for job in client.get("/jobs").json()["jobs"]] == found
 
 
 BAD = {
@@ -136,6 +157,36 @@ def test_bad_file_fails_with_its_line(client: httpx.Client, name: str) -> None:
     assert problem(client.get(f"/jobs/{job['id']}/result")) == (409, "job_not_done")
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_rows_before_a_fault_are_given_out(client: httpx.Client, form: str) -> None:
+    job = until_done(
+        client, hand_in(client, b'n,body\n1,oil\n2,wheat\n3,"no end\nnor here\n', format="csv", text="body")
+    )
+    assert (job["status"], job["done"], job["error"]["code"]) == ("failed", 2, "file_invalid")
+    path = f"/jobs/{job['id']}/result"
+    refused = client.get(path)
+    assert problem(refused) == (409, "job_not_done")
+    assert "partial=true" in refused.json()["detail"]
+    given = client.get(path, params={"partial": "true", "format": form})
+    assert "-part." in given.headers["content-disposition"]
+    assert [row["n"] for row in read(given.content, form)] == ["1", "2"]
+
+
+def test_parquet_that_is_broken_in_its_middle_is_given_out_as_far_as_it_goes(client: httpx.Client) -> None:
+    sink = pa.BufferOutputStream()
+    texts = [f"oil and wheat {number}" for number in range(4_000)]
+    pq.write_table(pa.table({"text": texts}), sink, row_group_size=1_000, use_dictionary=False, compression="none")
+    data = bytearray(sink.getvalue())
+    place = data.index(b"wheat 3500")
+    data[place - 2_000 : place] = b"\xff" * 2_000
+    job = until_done(client, hand_in(client, bytes(data), format="parquet"))
+    assert job["status"] == "failed"
+    assert job["error"]["detail"].startswith("row ")
+    content = client.get(f"/jobs/{job['id']}/result?partial=true").content
+    assert [row["text"] for row in read(content, "parquet")] == texts[: job["done"]]
+    assert 0 < job["done"] < 4_000
+
+
 def test_what_is_no_job_is_refused(client: httpx.Client) -> None:
     def post(content: bytes = b"oil", headers: dict[str, str] | None = None, **params: str) -> tuple[int, str]:
         return problem(client.post("/jobs", content=content, params=params, headers=headers))
@@ -146,6 +197,7 @@ def test_what_is_no_job_is_refused(client: httpx.Client) -> None:
     assert post(task="topic", format="xlsx") == (422, "invalid_request")
     assert post(format="csv") == (422, "invalid_request")
     assert post(task="topic", format="csv", colour="red") == (422, "invalid_request")
+    assert post(task="topic", format="csv", text="a\0b") == (422, "invalid_request")
     assert post(task="topic") == (415, "unsupported_media_type")
     assert post(headers={"content-type": "multipart/form-data; boundary=x"}, task="topic", format="csv")[0] == 415
     assert post(headers={"content-encoding": "gzip"}, task="topic", format="csv")[0] == 415
@@ -154,7 +206,29 @@ def test_what_is_no_job_is_refused(client: httpx.Client) -> None:
     assert problem(client.delete(f"/jobs/{'0' * 32}")) == (404, "unknown_job")
     assert client.put("/jobs").headers["allow"] == "GET, POST"
     assert client.put("/jobs/x").headers["allow"] == "DELETE, GET"
-    assert problem(client.get("/jobs?page=2")) == (422, "invalid_request")
+    refused = client.get("/jobs?secret=2")
+    assert problem(refused) == (422, "invalid_request")
+    assert "secret" not in refused.text
+
+
+def test_pages_of_others_send_no_files(client: httpx.Client) -> None:
+    def post(client: Any, site: str, origin: str = "https://elsewhere.example") -> Any:
+        headers = {"sec-fetch-site": site, "origin": origin, "content-type": "text/plain"}
+        return client.post("/jobs?task=topic", content=b"oil", headers=headers)
+
+    for site in ("cross-site", "same-site"):
+        assert problem(post(client, site)) == (403, "strange_origin")
+    for site in ("same-origin", "none"):
+        assert post(client, site).status_code == 202
+
+    async def scene() -> None:
+        settings = Settings(bundle=[SHIPPED / "topic" / "gru"], cors_origins=["https://elsewhere.example"])
+        transport = httpx.ASGITransport(app=create_app(settings))
+        async with httpx.AsyncClient(transport=transport, base_url="http://a") as open_one:
+            assert (await post(open_one, "cross-site")).status_code == 202
+            assert problem(await post(open_one, "cross-site", "https://other.example")) == (403, "strange_origin")
+
+    asyncio.run(scene())
 
 
 def test_deleted_job_is_gone_while_it_runs_and_when_it_is_done(client: httpx.Client) -> None:

@@ -18,8 +18,10 @@ from typing import Any
 import httpx
 import pytest
 
+from app.jobs.store import JobStore
 from app.keys import create, open_store
 from app.synthetic import make_texts
+from tests.jobs import scenes
 from tests.jobs.scenes import opened
 
 BUNDLE = ("--bundle", "artifacts/topic/gru")
@@ -60,6 +62,13 @@ def until(url: str, job_id: str, condition: Callable[[dict[str, Any]], object], 
     return job
 
 
+def wait_for(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
 def check(url: str, job_id: str, rows: int) -> None:
     """Each row once, in its order, none failed."""
     until(url, job_id, lambda job: job["status"] == "done")
@@ -84,7 +93,7 @@ def kill_again_and_again(start: Any, tmp_path: Path, rows: int, kills: int, seed
 
 
 def test_killed_service_goes_on_with_its_job_and_does_each_row_once(start: Any, tmp_path: Path) -> None:
-    kill_again_and_again(start, tmp_path, rows=12_000, kills=2, seed=int(time.time()))
+    kill_again_and_again(start, tmp_path, rows=8_000, kills=1, seed=int(time.time()))
 
 
 @pytest.mark.faults
@@ -93,6 +102,7 @@ def test_service_that_is_killed_25_times_does_each_row_once(start: Any, tmp_path
     kill_again_and_again(start, tmp_path, rows=120_000, kills=25, seed=int(time.time()))
 
 
+@pytest.mark.faults
 def test_stopped_service_leaves_its_job_to_the_next_at_once(start: Any, tmp_path: Path) -> None:
     service = start(*BUNDLE, jobs=tmp_path)
     job_id = hand_in(service.url, table(12_000))
@@ -105,6 +115,29 @@ def test_stopped_service_leaves_its_job_to_the_next_at_once(start: Any, tmp_path
     check(service.url, job_id, 12_000)
 
 
+@pytest.mark.faults
+def test_database_that_is_away_stops_neither_the_service_nor_for_ever_the_job(start: Any, tmp_path: Path) -> None:
+    service, database, aside = start(*BUNDLE, jobs=tmp_path), tmp_path / "jobs.db", tmp_path / "aside.db"
+    job_id = hand_in(service.url, table(30_000))
+    for _ in range(2):
+        done = until(service.url, job_id, lambda job: job["done"])["done"]
+        database.rename(aside)
+        database.mkdir()
+        assert httpx.get(f"{service.url}/jobs/{job_id}").json()["code"] == "job_store"
+        time.sleep(2)
+        database.rmdir()
+        aside.rename(database)
+        until(service.url, job_id, lambda job, done=done: job["done"] > done)  # type: ignore[misc]
+    database.rename(aside)
+    database.mkdir()
+    service.process.send_signal(signal.SIGTERM)
+    assert service.process.wait(15) == 0
+    database.rmdir()
+    aside.rename(database)
+    check(start(*BUNDLE, jobs=tmp_path).url, job_id, 30_000)
+
+
+@pytest.mark.faults
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads /proc, which only Linux has")
 def test_killed_worker_leaves_its_job_to_another(start: Any, tmp_path: Path) -> None:
     service = start(*BUNDLE, "--workers", "2", jobs=tmp_path)
@@ -119,6 +152,7 @@ def test_killed_worker_leaves_its_job_to_another(start: Any, tmp_path: Path) -> 
     check(service.url, job_id, 15_000)
 
 
+@pytest.mark.faults
 def test_reload_leaves_a_job_where_it_is(start: Any, tmp_path: Path) -> None:
     service = start(*BUNDLE, jobs=tmp_path)
     job_id = hand_in(service.url, table(12_000))
@@ -145,7 +179,7 @@ def test_job_of_a_key_is_that_keys_alone(start: Any, tmp_path: Path) -> None:
 
 
 def test_no_more_jobs_than_there_is_room_for(start: Any, tmp_path: Path) -> None:
-    limits = {"max_job_bytes": 1_000, "max_jobs": 2, "max_jobs_bytes": 2_500}
+    limits = {"max_job_bytes": 1_000, "max_jobs": 2, "max_jobs_bytes": 20_000}
     service = start(*BUNDLE, jobs=tmp_path, **limits)
 
     def post(data: Any) -> tuple[int, str]:
@@ -174,13 +208,31 @@ def test_upload_that_is_left_leaves_nothing(start: Any, tmp_path: Path) -> None:
     is_silent.settimeout(10)
     assert b" 408 " in is_silent.recv(1_000)
     is_silent.close()
-    end = time.monotonic() + 10
-    while [path for path in tmp_path.iterdir() if path.is_dir()]:
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    wait_for(lambda: not [path for path in tmp_path.iterdir() if path.is_dir()])
     assert httpx.get(f"{service.url}/jobs").json() == {"jobs": []}
 
 
+@pytest.mark.faults
+def test_upload_that_ended_with_its_service_leaves_nothing(start: Any, tmp_path: Path) -> None:
+    services = [start(*BUNDLE, jobs=tmp_path, client_timeout_s=60) for _ in range(2)]
+    head = b"POST /jobs?task=topic&format=lines HTTP/1.1\r\nhost: a\r\ncontent-length: 99\r\n\r\noil\n"
+    with services[0].connect() as dies, services[1].connect() as lives:
+        dies.sendall(head)
+        lives.sendall(head)
+        wait_for(lambda: len(list(tmp_path.glob("*/lock"))) == 2)
+        store = JobStore(f"sqlite:///{tmp_path / 'jobs.db'}")
+        for job in store.list_uploads(time.time()):
+            store.set(job.id, created=time.time() - 100)
+        services[0].process.kill()
+        services[0].process.wait()
+        start(*BUNDLE, jobs=tmp_path)
+        wait_for(lambda: len(store.list_uploads(time.time())) == 1)
+        assert len(list(tmp_path.glob("*/lock"))) == 1  # which still comes
+        lives.sendall(b"x" * 95)
+        assert b" 202 " in lives.recv(1_000)
+
+
+@pytest.mark.faults
 def test_upload_lasts_as_long_as_it_moves(start: Any, tmp_path: Path) -> None:
     service = start(*BUNDLE, jobs=tmp_path, client_timeout_s=1)
 
@@ -194,6 +246,7 @@ def test_upload_lasts_as_long_as_it_moves(start: Any, tmp_path: Path) -> None:
     assert until(service.url, response.json()["id"], lambda job: job["status"] == "done")["rows"] == 6
 
 
+@pytest.mark.faults
 def test_old_jobs_are_removed(start: Any, tmp_path: Path) -> None:
     service = start(*BUNDLE, jobs=tmp_path)
     job_id = hand_in(service.url, b"text\noil\n")
@@ -201,11 +254,33 @@ def test_old_jobs_are_removed(start: Any, tmp_path: Path) -> None:
     service.process.send_signal(signal.SIGINT)
     service.process.wait(15)
     service = start(*BUNDLE, jobs=tmp_path, keep_jobs_h=1e-6)
-    end = time.monotonic() + 10
-    while (tmp_path / job_id).exists():
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    wait_for(lambda: not (tmp_path / job_id).exists())
     assert ask(service.url, job_id)["code"] == "unknown_job"
+
+
+def test_file_that_ends_its_service_again_and_again_is_given_up(start: Any, tmp_path: Path) -> None:
+    service = start(*BUNDLE, jobs=tmp_path)
+    stuck = scenes.hand_in(JobStore(f"sqlite:///{tmp_path / 'jobs.db'}"), tmp_path, b"text\noil\n", tries=5)
+    job_id = hand_in(service.url, b"text\noil\n")
+    assert until(service.url, job_id, lambda job: job["status"] == "done")["rows"] == 1
+    job = ask(service.url, stuck.id)
+    assert (job["status"], job["error"]["code"], job["error"]["status"]) == ("failed", "job_stuck", 500)
+    metrics = httpx.get(f"{service.url}/metrics").text
+    for line in ('jobs_total{status="done",task="topic"} 1.0', 'jobs_total{status="failed",task="topic"} 1.0'):
+        assert f"sentopic_{line}\n" in metrics
+    assert 'sentopic_job_rows_total{task="topic"} 1.0\n' in metrics
+    assert "sentopic_jobs_running 0.0\n" in metrics
+
+
+@pytest.mark.faults
+def test_deleted_job_leaves_nothing_however_it_stands(start: Any, tmp_path: Path) -> None:
+    service = start(*BUNDLE, jobs=tmp_path)
+    data = table(20_000)
+    for _ in range(3):
+        job_id = hand_in(service.url, data)
+        until(service.url, job_id, lambda job: job["done"])
+        assert httpx.delete(f"{service.url}/jobs/{job_id}").status_code == 204
+    wait_for(lambda: not [path for path in tmp_path.iterdir() if path.is_dir()])
 
 
 @pytest.fixture

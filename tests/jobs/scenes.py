@@ -45,7 +45,7 @@ def opened() -> tuple[Bundle, Interpreter, Engine]:
 
 def make_job(form: Format = "csv", **values: Any) -> Job:
     given: dict[str, Any] = {"owner": "", "text": None, "status": "waiting", "created": time.time(), "size": 1}
-    return Job(secrets.token_hex(16), task="topic", model="gru", format=form, **{**given, **values})
+    return Job(secrets.token_hex(16), format=form, **{"task": "topic", "model": "gru", **given, **values})
 
 
 def hand_in(store: JobStore, root: Path, data: bytes, form: Format = "csv", **values: Any) -> Job:

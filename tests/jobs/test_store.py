@@ -50,8 +50,8 @@ def test_no_more_than_there_is_room_for(store: JobStore) -> None:
 
 
 def test_oldest_job_of_a_model_that_is_here_is_claimed_once(store: JobStore) -> None:
-    strange, late, early = make_job(created=1.0), make_job(created=3.0), make_job(created=2.0)
-    for job in (Job(**{**_values(strange), "model": "other"}), late, early):
+    strange, late, early = make_job(created=1.0, model="other"), make_job(created=3.0), make_job(created=2.0)
+    for job in (strange, late, early):
         store.add(job, **ROOM)
     first, second = claim(store, "a"), claim(store, "b")
     assert first
@@ -59,10 +59,6 @@ def test_oldest_job_of_a_model_that_is_here_is_claimed_once(store: JobStore) -> 
     assert (first.id, first.status, first.lease, first.host, first.attempt) == (early.id, "running", "a", "here", 1)
     assert second.id == late.id
     assert claim(store, "c", host="there") is None
-
-
-def _values(job: Job) -> dict[str, object]:
-    return {name: getattr(job, name) for name in Job.__slots__}
 
 
 @pytest.mark.parametrize(
@@ -140,7 +136,26 @@ def test_what_nobody_will_ask_for_is_found(store: JobStore) -> None:
     old = [make_job(status="done", finished=now - 100), make_job(status="uploading", created=now - 100)]
     for job in [*kept, *old]:
         store.add(job, **ROOM)
-    assert {job.id for job in store.list_before(now - 50, now - 50)} == {job.id for job in old}
+    assert [job.id for job in store.list_finished(now - 50)] == [old[0].id]
+    assert [job.id for job in store.list_uploads(now - 50)] == [old[1].id]
+
+
+def test_what_no_model_here_answers_is_found_once_it_has_waited_for_long(store: JobStore) -> None:
+    strange = make_job(created=1.0, model="other")
+    for job in (strange, make_job(created=1.0), make_job(model="other"), make_job(created=1.0, status="running")):
+        store.add(job, **ROOM)
+    assert [job.id for job in store.list_strange(50.0, MODELS)] == [strange.id]
+
+
+def test_tries_are_counted_until_a_job_gets_further(store: JobStore) -> None:
+    job = make_job()
+    store.add(job, **ROOM)
+    taken = [claim(store, str(number), seconds=-1) for number in range(3)]
+    assert [one.tries for one in taken if one] == [1, 2, 3]
+    store.set(job.id, "2", tries=0)
+    again = claim(store, seconds=-1)
+    assert again
+    assert (again.tries, again.attempt) == (1, 4)
 
 
 def test_database_that_cannot_be_reached_is_told_without_where(tmp_path: Path) -> None:
@@ -148,5 +163,7 @@ def test_database_that_cannot_be_reached_is_told_without_where(tmp_path: Path) -
         JobStore(f"sqlite:///{tmp_path}/none/jobs.db")
     assert str(tmp_path) not in str(caught.value)
     assert "unable to open database file" in caught.value.reason
-    with pytest.raises(JobStoreError):
-        JobStore("nonsense://")
+    for url in ("nonsense://", "postgresql+pg8000://me:secret@127.0.0.1:1/x", "postgresql://me:secret@host:port/x"):
+        with pytest.raises(JobStoreError) as caught:
+            JobStore(url)
+        assert "secret" not in caught.value.reason

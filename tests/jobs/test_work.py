@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
 from app.bulk import ChunkSize
-from app.errors import FileError, LeaseLostError, OutputError
+from app.errors import FileError, JobsFullError, LeaseLostError, OutputError
 from app.files.journal import Spool
 from app.jobs import work as work_module
 from app.jobs.folder import Folder, Locks
@@ -39,7 +40,7 @@ def begin(store: JobStore, root: Path, *, host: str = "", seconds: float = 60) -
     """A worker on a machine of its own, or with `seconds` in the past one that is not heard of."""
     job = store.claim(secrets.token_hex(4), host or secrets.token_hex(4), MODELS, seconds, Free())
     assert job
-    return Work(job, store, root, opened()[1])
+    return Work(job, store, root, opened()[1], 10**9)
 
 
 def result(store: JobStore, root: Path, job: Job) -> tuple[Job, Path]:
@@ -63,7 +64,7 @@ def test_job_is_done_and_says_how_far_it_is(store: JobStore, tmp_path: Path) -> 
     work.finish(chunk, opened()[2].predict(chunk.ids))
     running = store.get(job.id)
     assert running
-    assert (running.status, running.done, running.rows) == ("running", 5, None)
+    assert (running.status, running.done, running.rows, running.tries) == ("running", 5, None, 0)
     assert running.rows_per_s
     assert running.seconds_left is not None
     do(work)
@@ -109,8 +110,6 @@ def test_job_that_is_left_before_any_of_its_steps_has_each_row_once(
 ) -> None:
     data = make_table(tmp_path / "in.csv", ROWS)
     if form == "parquet":
-        import pyarrow.csv
-
         pq.write_table(pyarrow.csv.read_csv(tmp_path / "in.csv"), tmp_path / "in.parquet")
         data = (tmp_path / "in.parquet").read_bytes()
     moment, left, root = 0, True, tmp_path
@@ -171,7 +170,7 @@ def test_job_that_is_given_back_is_gone_on_with_at_once(store: JobStore, tmp_pat
     job = hand_in(store, tmp_path, make_table(tmp_path / "in.csv", ROWS))
     claimed = store.claim("a", "here", MODELS, 60, Free())
     assert claimed
-    work = Work(claimed, store, tmp_path, opened()[1])
+    work = Work(claimed, store, tmp_path, opened()[1], 10**9)
     chunk = work.read()
     assert chunk
     work.finish(chunk, opened()[2].predict(chunk.ids))
@@ -182,6 +181,41 @@ def test_job_that_is_given_back_is_gone_on_with_at_once(store: JobStore, tmp_pat
     assert (waiting.status, waiting.done) == ("waiting", 5)
     do(begin(store, tmp_path))
     assert read_ids(result(store, tmp_path, job)[1]) == [str(row) for row in range(ROWS)]
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_what_was_done_of_a_file_is_kept(store: JobStore, tmp_path: Path, form: Any) -> None:
+    data = make_table(tmp_path / "in.csv", ROWS)
+    if form == "parquet":
+        pq.write_table(pyarrow.csv.read_csv(tmp_path / "in.csv"), tmp_path / "in.parquet")
+        data = (tmp_path / "in.parquet").read_bytes()
+    job = hand_in(store, tmp_path, data, form)
+    work = begin(store, tmp_path)
+    work.keep()
+    assert result(store, tmp_path, job)[0].written == 0  # nothing yet
+    chunk = work.read()
+    assert chunk
+    work.finish(chunk, opened()[2].predict(chunk.ids))
+    work.keep()
+    work.close()
+    found, path = result(store, tmp_path, job)
+    assert found.written == path.stat().st_size
+    assert read_ids(path) == ["0", "1", "2", "3", "4"]
+    assert {name.name for name in path.parent.iterdir()} == {"input", path.name}
+
+
+def test_result_that_there_is_no_room_for_ends_the_job(
+    store: JobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work_module, "_MEASURE_BYTES", 1)
+    data = make_table(tmp_path / "in.csv", ROWS)
+    hand_in(store, tmp_path, data)
+    job = store.claim("a", "here", MODELS, 60, Free())
+    assert job
+    work = Work(job, store, tmp_path, opened()[1], len(data) + 700)
+    with pytest.raises(JobsFullError):
+        do(work)
+    assert 0 < result(store, tmp_path, job)[0].done < ROWS
 
 
 def test_job_that_is_deleted_is_left(store: JobStore, tmp_path: Path) -> None:
@@ -201,7 +235,7 @@ def test_failed_job_says_why(store: JobStore, tmp_path: Path) -> None:
     claimed = store.claim("a", "here", MODELS, 60, Free())
     assert claimed
     with pytest.raises(FileError) as caught:
-        Work(claimed, store, tmp_path, opened()[1])
+        Work(claimed, store, tmp_path, opened()[1], 10**9)
     fail(claimed, store, caught.value.code, str(caught.value))
     found = store.get(job.id)
     assert found
