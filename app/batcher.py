@@ -36,8 +36,8 @@ _AT_ONCE_S: Final = 0.001
 _SOONEST_S: Final = 0.001
 """What two clocks may be apart."""
 
-_HELD_SHARE: Final = 0.05
-"""Of the longest wait, what may still wait while too much arrives: enough that the engine never stands idle."""
+_HELD_SHARE: Final = 0.025
+"""Of the longest wait, what may still wait while too much arrives; half a batch at least, or the engine would idle."""
 
 _CALM_S: Final = 1.0
 """How long nobody must have been refused for a load that is too much to be over."""
@@ -254,7 +254,8 @@ class Batcher:
         is_over = now - self._crowded_at > _CALM_S
         held = not is_over and now - self._crowded_since > _PASSING_S
         wait_s = self._max_wait_s * (_HELD_SHARE if held else 1)
-        too_many = self._impatient > max(self._max_batch, self._windows_per_s * wait_s)
+        least = self._max_batch // 2 if held else self._max_batch
+        too_many = self._impatient > max(least, self._windows_per_s * wait_s)
         crowded = too_many and (held or now - self._empty_at > self._max_wait_s)
         if crowded:
             self._crowded_since = now if is_over else self._crowded_since

@@ -112,7 +112,8 @@ def _list_keys(options: argparse.Namespace) -> int:
         print(json.dumps(told))
         return 0
     for key in found:
-        print(f"{key.id}  {key.created}  {','.join(key.scopes):14}  {key.name}")
+        line = f"{key.id}  {key.created}  {','.join(key.scopes):14}  {key.name}"
+        print("".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in line))
     return 0
 
 

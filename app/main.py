@@ -152,13 +152,15 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
     papers.install(app, catalog)
     pages.install(app)
     docs.install(app)
-    app.add_middleware(Edge, metrics=metrics, guard=guard)
+    if guard is not None:
+        app.add_middleware(security.Guarded, guard=guard)
+    if settings.cors_origins:  # around the guard, whose refusals pages read too; browsers ask first, without a key
+        security.open_to(app, settings.cors_origins)
+    app.add_middleware(Edge, metrics=metrics)
     if tracing:
         app.add_middleware(Traced, tracing=tracing)
     security.document(app, keys=keyring is not None, rates=bool(settings.rate))
     openapi.install(app)
-    if settings.cors_origins:
-        security.open_to(app, settings.cors_origins)
     if settings.trusted_proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies)
     app.state.catalog = catalog

@@ -121,7 +121,7 @@ def test_burst_may_fill_the_queue_but_a_load_that_is_too_much_cannot_keep_it_ful
     asyncio.run(scene())
 
 
-def test_while_too_much_keeps_arriving_no_more_than_a_batch_waits_and_then_bursts_may_come_again() -> None:
+def test_while_too_much_keeps_arriving_little_more_than_half_a_batch_waits_and_then_bursts_may_come_again() -> None:
     now = [0.0]
 
     async def scene() -> None:
@@ -148,7 +148,7 @@ def test_while_too_much_keeps_arriving_no_more_than_a_batch_waits_and_then_burst
             now[0] = 0.5
             waiting[:] = [asyncio.create_task(queue.predict(windows(0), 60))]
             await until(lambda: len(engine.batches[-1]) == 1)
-            await fill(5)
+            await fill(3)
             with pytest.raises(OverloadedError):
                 queue.refuse_if_crowded()
             now[0] = 2.0

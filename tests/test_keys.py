@@ -142,6 +142,18 @@ def test_commands_make_list_and_revoke(place: str, capsys: pytest.CaptureFixture
     assert Keyring(keys.open_store(place)).find(token) is None
 
 
+def test_name_that_an_old_file_holds_cannot_write_to_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "keys"
+    keys.create(keys.open_store(str(path)), "shop", ["predict"])
+    path.write_text(path.read_text().replace("shop", r"\u001b[2Jshop\n\u202e"))
+    assert main(["keys", "list", "--keys", str(path)]) == 0
+    shown = capsys.readouterr().out
+    assert shown.endswith("  \N{REPLACEMENT CHARACTER}[2Jshop\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}\n")
+    assert shown.count("\n") == 1
+
+
 def test_command_without_a_place_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["keys", "list"]) == 2
     assert "SENTOPIC_KEYS" in capsys.readouterr().err

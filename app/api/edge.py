@@ -8,8 +8,6 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import errors
-from app.api.security import Guard
-from app.errors import RequestError
 from app.metrics import NO_TASK, OTHER, Metrics
 from app.protocol import REFUSED
 
@@ -37,8 +35,8 @@ _requests = logging.getLogger("sentopic.requests")
 class Edge:
     """ASGI middleware. It answers a defect, too, with a problem, so that nothing further out has to."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, guard: Guard | None = None) -> None:
-        self._app, self._metrics, self._guard = app, metrics, guard
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or REFUSED in scope:
@@ -57,11 +55,7 @@ class Edge:
 
         self._metrics.begin_request()
         try:
-            if self._guard is not None:
-                await self._guard.admit(scope)
             await self._app(scope, receive, sending)
-        except RequestError as error:  # the guard's; others have become answers already
-            await errors.answer(error, scope)(scope, receive, sending)
         except Exception as error:
             _log.error("a request failed", exc_info=error, extra={"request": request_id})
             if status:

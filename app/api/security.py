@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Send
 
-from app.api.errors import documented
-from app.errors import ForbiddenError, UnauthorizedError
+from app.api.errors import answer, documented
+from app.errors import ForbiddenError, RequestError, UnauthorizedError
 from app.keys import Key, Keyring, Scope
 from app.scope import KEY
 
@@ -50,6 +51,22 @@ class Guard:
         if not key.admits(wanted):
             raise ForbiddenError(wanted)
         return key
+
+
+class Guarded:
+    """ASGI middleware: only what the guard admits comes further in."""
+
+    def __init__(self, app: ASGIApp, guard: Guard) -> None:
+        self._app, self._guard = app, guard
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            try:
+                await self._guard.admit(scope)
+            except RequestError as error:
+                await answer(error, scope)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 def open_to(app: FastAPI, origins: Sequence[str]) -> None:

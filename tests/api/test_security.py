@@ -98,6 +98,16 @@ def test_pages_of_an_origin_that_is_set_may_ask_with_their_key_and_others_may_no
     assert "access-control-allow-origin" not in ask_from(app, "https://evil.example").headers
 
 
+def test_what_browsers_ask_first_is_answered_at_the_edge_like_everything_else() -> None:
+    app = create(cors_origins=["https://shop.example"])
+    for origin in ("https://shop.example", "https://evil.example"):
+        headers = ask_from(app, origin, "OPTIONS", **PREFLIGHT).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cache-control"] == "no-store"
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert headers["x-request-id"]
+
+
 @pytest.mark.parametrize("origin", ["shop.example", "https://shop.example/page", "https://*.example", ""])
 def test_what_is_no_origin_is_refused_as_a_setting(origin: str) -> None:
     with pytest.raises(SettingsError, match="SENTOPIC_CORS_ORIGINS"):

@@ -109,8 +109,9 @@ def test_service_has_the_task_with_nothing_else_to_do(published: tuple[Path, lis
     assert (program, command) == ("sentopic", "serve")
     with serve(*options) as url, httpx.Client(base_url=url, timeout=10) as client:
         document = client.get("/openapi.json").json()
-        schema = document["components"]["schemas"]["LettersAnswer"]["properties"]["label"]
-        assert schema["enum"] == ["Straße & Weg", "billing", "shipping"]
+        schemas = document["components"]["schemas"]
+        assert schemas["LettersAnswer"]["properties"]["label"]["$ref"] == "#/components/schemas/LettersLabel"
+        assert schemas["LettersLabel"]["enum"] == ["Straße & Weg", "billing", "shipping"]
         assert document["paths"]["/predict/letters"]["post"]["operationId"] == "predict_letters"
         answer = client.post("/predict/letters", json={"text": "Die STRASSE ist gesperrt: Ampel, Baustelle"}).json()
         assert answer["label"] == "Straße & Weg"
