@@ -57,7 +57,7 @@ class Office:
 
     def __init__(self, settings: Settings, catalog: Catalog, metrics: Metrics, root: Path) -> None:
         self._settings, self._root = settings, root
-        self._url = settings.database or f"sqlite:///{root / _FILE}"
+        self.url = settings.database or f"sqlite:///{root / _FILE}"
         self._worker = Worker(settings, catalog, metrics, root, self._find_store)
         self._locks = Locks(root)
         """Of files on their way: as long as they are held, the files are."""
@@ -65,7 +65,7 @@ class Office:
         self._opening, self._adding = asyncio.Lock(), asyncio.Lock()
         if settings.database:
             try:
-                self._opened = JobStore(self._url)
+                self._opened = JobStore(self.url)
             except JobStoreError as error:
                 raise StartError(f"the jobs' database: {error.reason}") from error
 
@@ -150,7 +150,7 @@ class Office:
         """Opened when it is first needed: SQLAlchemy takes 0.4 s and 22 MB."""
         async with self._opening:
             if self._opened is None:
-                self._opened = await asyncio.to_thread(JobStore, self._url)
+                self._opened = await asyncio.to_thread(JobStore, self.url)
         return self._opened
 
 
