@@ -13,6 +13,8 @@ from app.errors import SentopicError, hide_password
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
 
+FILE: Final = "jobs.db"
+"""SQLite's, in the directory of jobs, where no other database is named."""
 _BUSY_S: Final = 30.0
 """How long SQLite waits for another process to end its writing."""
 _LONGEST_NAME: Final = 64

@@ -30,8 +30,8 @@ _STRANGE_LABEL: Final[dict[str, object]] = {
 }
 _EXAMPLE: Final = {"id": "8a487d1a49989cc3", "task": "sentiment", "label": "negative", "text": "Not half as bad."}
 _ABOUT: Final = (
-    "Kept for `sentopic-train fit --feedback`. A text is kept only if it is sent along, and only feedback with a text can "
-    "be learned from. Said again of the same answer, it replaces what was said before."
+    "Kept for `sentopic-train fit --feedback`. A text is kept only if it is sent along; feedback without one cannot be "
+    "learned from. Said again of the same answer, it replaces what was said before."
 )
 
 
