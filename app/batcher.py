@@ -3,7 +3,7 @@
 Knows windows and probabilities, no texts. The queue is bounded in windows, and in time when it does not get empty:
 whoever finds it so is refused at once, and whoever has left or run out of time never reaches the engine. While others
 wait, the oldest large request has half of each batch, and the others take turns in the rest: neither can keep the
-other waiting for long.
+other waiting for long. Work in the background, which has no hurry, gets what they leave, in small batches of its own.
 
     predict -> an idle engine, and little work: done at once, in the event loop
             -> the queue -> the thread, batch after batch until nothing waits
@@ -45,6 +45,12 @@ _CALM_S: Final = 1.0
 _PASSING_S: Final = 0.25
 """How long a load may be too much before it is taken to last."""
 
+_BACKGROUND_S: Final = 0.001
+"""About as long the engine is busy with the background at once: whoever comes meanwhile waits for no more than that."""
+
+_STARVING_S: Final = 0.02
+"""After so long without any, the background has a batch although others wait, or a steady load would never let it."""
+
 _TURNS: Final = 4
 """Requests that find room in each batch at least, if so many wait: one of them in half of it, the others in turns."""
 
@@ -72,12 +78,22 @@ class _Nobody:
 class _Ticket:
     """Windows that wait for their answer; a large one is answered in several batches."""
 
-    __slots__ = ("answered", "deadline", "engine_s", "future", "ids", "parts", "patient", "queued", "taken")
+    __slots__ = (
+        "answered", "background", "deadline", "engine_s", "future", "ids", "parts", "patient", "queued", "taken",
+    )  # fmt: skip
 
     def __init__(
-        self, ids: Ids, future: asyncio.Future[Predicted], queued: float, deadline: float, *, patient: bool
+        self,
+        ids: Ids,
+        future: asyncio.Future[Predicted],
+        queued: float,
+        deadline: float,
+        *,
+        patient: bool,
+        background: bool,
     ) -> None:
-        self.ids, self.future, self.queued, self.deadline, self.patient = ids, future, queued, deadline, patient
+        self.ids, self.future, self.queued, self.deadline = ids, future, queued, deadline
+        self.patient, self.background = patient, background
         self.engine_s = 0.0
         self.taken = self.answered = 0
         self.parts: list[Probabilities] = []
@@ -119,6 +135,9 @@ class Batcher:
         # The thread and the event loop change these, under the lock.
         self._queue: deque[_Ticket] = deque()
         self._large: _Ticket | None = None
+        self._background: deque[_Ticket] = deque()
+        self._background_at = 0.0
+        """When the background had a batch last, or nothing to do."""
         self._waiting = self._impatient = 0
         self._empty_at = -math.inf
         """When nobody impatient waited last."""
@@ -157,9 +176,10 @@ class Batcher:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._lock:
-            for ticket in (*self._queue, *([self._large] if self._large else [])):
+            for ticket in (*self._queue, *self._background, *([self._large] if self._large else [])):
                 ticket.future.cancel()
             self._queue.clear()
+            self._background.clear()
             self._large = None
         if self._timer is not None:
             self._timer.cancel()
@@ -167,28 +187,29 @@ class Batcher:
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
 
-    async def predict(self, ids: Ids, timeout_s: float, *, patient: bool = False) -> Predicted:
+    async def predict(
+        self, ids: Ids, timeout_s: float, *, patient: bool = False, background: bool = False
+    ) -> Predicted:
         """What the engine makes of windows (n, maxlen).
 
         Raises OverloadedError if the queue has no room for n more or does not get empty, DeadlineError after
         `timeout_s`. One who is `patient` asks for a part of much, and is not refused because others wait.
         An empty queue has room for anything, or a text larger than the queue could never be answered.
+        Work in the `background` takes no room in the queue: whoever hands it in sees to it that it is little.
         """
         loop = asyncio.get_running_loop()
         now = self._clock()
         steps = int(np.count_nonzero(ids))
-        if self._may_run_at_once(len(ids), steps):
+        if not background and self._may_run_at_once(len(ids), steps):
             self._had_turn = True
             loop.call_soon(self._end_turn)
             return Predicted(self._run(ids, steps), 0.0, self._clock() - now)
-        ticket = _Ticket(ids, loop.create_future(), now, now + timeout_s, patient=patient)
+        ticket = _Ticket(ids, loop.create_future(), now, now + timeout_s, patient=patient, background=background)
         with self._lock:
-            is_full = self._waiting > 0 and self._waiting + len(ids) > self._max_queue
-            if is_full or (not patient and self._is_crowded(now)):
-                raise OverloadedError(self.retry_after_s)
-            self._queue.append(ticket)
-            self._add_waiting(ticket, len(ids))
-            self._observer.set_queue(self._waiting)
+            if background:
+                self._append_to_background(ticket, now)
+            else:
+                self._append(ticket, now)
         if not self._dispatching:
             self._dispatching = True
             loop.call_soon(self._dispatch)  # after whatever else is ready has been queued too
@@ -200,6 +221,20 @@ class Batcher:
         finally:
             del self._open[ticket]
             self._leave(ticket)
+
+    def _append(self, ticket: _Ticket, now: float) -> None:
+        windows = ticket.left
+        is_full = self._waiting > 0 and self._waiting + windows > self._max_queue
+        if is_full or (not ticket.patient and self._is_crowded(now)):
+            raise OverloadedError(self.retry_after_s)
+        self._queue.append(ticket)
+        self._add_waiting(ticket, windows)
+        self._observer.set_queue(self._waiting)
+
+    def _append_to_background(self, ticket: _Ticket, now: float) -> None:
+        if not self._background:
+            self._background_at = now
+        self._background.append(ticket)
 
     def refuse_if_crowded(self) -> None:
         """Raises OverloadedError if `predict` would anyhow, and so spares its asker what comes before it."""
@@ -226,6 +261,8 @@ class Batcher:
         return crowded
 
     def _add_waiting(self, ticket: _Ticket, windows: int) -> None:
+        if ticket.background:
+            return
         self._waiting += windows
         if not ticket.patient:
             self._impatient += windows
@@ -266,8 +303,9 @@ class Batcher:
         self._add_waiting(ticket, -ticket.left)
         ticket.ids = ticket.ids[:0].copy()
         ticket.taken = 0
-        while self._queue and not self._queue[0].left:
-            self._queue.popleft()
+        for queue in (self._queue, self._background):
+            while queue and not queue[0].left:
+                queue.popleft()
 
     def _dispatch(self) -> None:
         """In the event loop: sets a free engine to work."""
@@ -288,34 +326,64 @@ class Batcher:
                 except Exception as error:  # noqa: BLE001 - whatever the engine raised is its askers' to see
                     answers = error
                 seconds = self._clock() - started
+                kept = not isinstance(answers, Exception) and self._keep(batch, answers, seconds)
                 following = self._take()
-                loop.call_soon_threadsafe(self._hand_out, batch, answers, seconds)
+                if not kept:
+                    loop.call_soon_threadsafe(self._hand_out, batch, answers, seconds)
+
+    def _keep(self, batch: _Batch, answers: Probabilities, seconds: float) -> bool:
+        """Whether there is more to come for its one asker in the background, who is not told of each small batch."""
+        ticket = batch.tickets[0]
+        if not ticket.background or not ticket.left:
+            return False
+        ticket.engine_s += seconds
+        ticket.parts.append(answers)
+        ticket.answered += len(answers)
+        return True
 
     def _take(self) -> _Batch | None:
-        """Up to a batch of what waits: half of it the oldest large request's, the rest by turns.
+        """Up to a batch of what waits, or a small one of the background's if nothing does or it has waited for long.
 
-        Makes the engine busy, or free if nothing waits.
+        Makes the engine busy, or free if there is nothing to do.
         """
         batch = _Batch([], [])
         with self._lock:
-            room, now = self._max_batch, self._clock()
-            if self._large is not None:
-                room -= self._take_share(batch, self._large, max(1, room // 2), now)
-            while room and self._queue:
-                ticket = self._queue.popleft()
-                if (self._large is None or not self._large.left) and ticket.left > self._turn:
-                    self._large = ticket
-                    room -= self._take_share(batch, ticket, min(room, max(1, self._max_batch // 2)), now)
-                    continue
-                room -= self._take_share(batch, ticket, min(room, self._turn), now)
-                if ticket.left:
-                    self._queue.append(ticket)
-            if self._large is not None:
-                self._take_share(batch, self._large, room, now)  # nobody else wants it
-                self._large = self._large if self._large.left else None
+            now = self._clock()
+            if self._background and (not self._waiting or now - self._background_at > _STARVING_S):
+                self._background_at = now
+                self._take_background(batch, now)
+            if not batch.parts:
+                self._take_in_turns(batch, now)
             self._busy = bool(batch.parts)
             self._observer.set_queue(self._waiting)
         return batch if batch.parts else None
+
+    def _take_background(self, batch: _Batch, now: float) -> None:
+        """So few of the oldest's windows that others can soon go on, but enough to be worth a run."""
+        most = max(1, self._max_batch // 4, min(self._max_batch, int(self._windows_per_s * _BACKGROUND_S)))
+        while self._background and not batch.parts:
+            ticket = self._background[0]
+            self._take_share(batch, ticket, most, now)
+            if not ticket.left and self._background and self._background[0] is ticket:
+                self._background.popleft()
+
+    def _take_in_turns(self, batch: _Batch, now: float) -> None:
+        """Half of the batch is the oldest large request's, the rest goes by turns."""
+        room = self._max_batch
+        if self._large is not None:
+            room -= self._take_share(batch, self._large, max(1, room // 2), now)
+        while room and self._queue:
+            ticket = self._queue.popleft()
+            if (self._large is None or not self._large.left) and ticket.left > self._turn:
+                self._large = ticket
+                room -= self._take_share(batch, ticket, min(room, max(1, self._max_batch // 2)), now)
+                continue
+            room -= self._take_share(batch, ticket, min(room, self._turn), now)
+            if ticket.left:
+                self._queue.append(ticket)
+        if self._large is not None:
+            self._take_share(batch, self._large, room, now)  # nobody else wants it
+            self._large = self._large if self._large.left else None
 
     def _take_share(self, batch: _Batch, ticket: _Ticket, most: int, now: float) -> int:
         """Moves up to so many of the ticket's windows into the batch, none if it is late, and says how many."""

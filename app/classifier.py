@@ -195,16 +195,17 @@ def _shortest_last(windows: Ids) -> NDArray[np.intp]:
     return order
 
 
+def preference(manifest: Manifest) -> tuple[str, float, str]:
+    """Sorts by tasks, and a task's models by how well they do on its held-out texts."""
+    return manifest.task, -manifest.metrics.get("held_out_accuracy", 0.0), manifest.model
+
+
 class Catalog:
     """Every classifier by task and model; a task's default is the model best on its held-out texts."""
 
     def __init__(self, classifiers: Sequence[Classifier]) -> None:
-        def order(classifier: Classifier) -> tuple[str, float, str]:
-            manifest = classifier.manifest
-            return manifest.task, -manifest.metrics.get("held_out_accuracy", 0.0), manifest.model
-
         self.tasks: dict[str, dict[str, Classifier]] = {}
-        for classifier in sorted(classifiers, key=order):
+        for classifier in sorted(classifiers, key=lambda one: preference(one.manifest)):
             self.tasks.setdefault(classifier.manifest.task, {})[classifier.manifest.model] = classifier
         self._running = AsyncExitStack()
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app import __version__, keys, logs
+from app.commands import classify
 from app.errors import KeyStoreError, SentopicError, StartError, UsageError
 from app.keys import SCOPES
 
@@ -29,10 +30,13 @@ _OTHER_FILES = 128
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status: 0 done, 1 failed, 2 wrong use."""
+    """Exit status: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
     options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
+    except KeyboardInterrupt:
+        print("sentopic: interrupted", file=sys.stderr)
+        return 130
     except SentopicError as error:
         print(f"sentopic: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
@@ -53,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--bundle", type=Path, action="append", metavar="DIR", help="serve just this bundle; repeatable")
     serve.add_argument("--engine", choices=("auto", "onnx", "keras"), help="what runs the models (auto)")
     serve.set_defaults(run=_serve)
+    classify.add(commands)
     keys = commands.add_parser("keys", help="make, list and revoke API keys").add_subparsers(
         required=True, metavar="COMMAND"
     )
@@ -121,7 +126,7 @@ def _revoke_key(options: argparse.Namespace) -> int:
 def _tune(options: argparse.Namespace) -> int:
     from app import tune
     from app.bundle import find_bundles, read_bundle
-    from app.main import SWITCH_INTERVAL_S
+    from app.engines.base import SWITCH_INTERVAL_S
     from app.settings import load_settings
 
     if options.seconds <= 0 or options.rounds < 1:

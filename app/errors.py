@@ -9,11 +9,14 @@ SentopicError
 ├── BundleError               a bundle that cannot be trusted or read
 │   └── UnsupportedLayerError     a layer that this engine does not compile
 ├── TokenizerError            a tokenizer that is not installed, or not as a bundle was made with
+├── OutputError               results cannot be written
 ├── DataError                 a data set that is missing, broken or does not fit
 ├── RequestError              the client's fault; `code` is stable
 │   ├── UnknownTaskError
 │   ├── UnknownModelError
 │   ├── UnknownPaperError
+│   ├── FileError                 a file of texts that cannot be read, from some line on
+│   ├── NoParquetError            Parquet, where what reads it is not installed
 │   ├── NotJsonError
 │   ├── UnsupportedMediaTypeError
 │   ├── InvalidRequestError
@@ -80,6 +83,10 @@ class TokenizerError(SentopicError):
     code = "tokenizer_unavailable"
 
 
+class OutputError(SentopicError):
+    code = "output_failed"
+
+
 class DataError(SentopicError):
     code = "data_invalid"
 
@@ -107,6 +114,26 @@ class UnknownPaperError(RequestError):
 
     def __init__(self, papers: Sequence[str]) -> None:
         super().__init__(f"The model has no such paper. Papers: {', '.join(papers)}.")
+
+
+class FileError(RequestError):
+    """`line`: where it cannot be read any more, from 1 (in Parquet, a row); None: as a whole.
+
+    `hint` may quote the file, and is for whoever it belongs to: it is not part of the text.
+    """
+
+    code = "file_invalid"
+
+    def __init__(self, why: str, line: int | None = None, *, unit: str = "line", hint: str = "") -> None:
+        super().__init__(f"{unit} {line}: {why}" if line else why)
+        self.line, self.hint = line, _in_one_line(hint[:_LONGEST_WHY])
+
+
+class NoParquetError(RequestError):
+    code = "no_parquet"
+
+    def __init__(self) -> None:
+        super().__init__("Parquet needs pyarrow: pip install 'sentopic[parquet]'.")
 
 
 class NotJsonError(RequestError):

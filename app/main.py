@@ -20,7 +20,7 @@ from app.api.traced import Traced
 from app.batcher import Batcher
 from app.bundle import Bundle, Manifest, find_bundles, read_bundle
 from app.classifier import Catalog, Classifier
-from app.engines.base import Engine
+from app.engines.base import SWITCH_INTERVAL_S, Engine
 from app.engines.open import choose, open_engine
 from app.errors import BundleError, KeyStoreError, StartError
 from app.keys import REFRESH_S, Keyring, open_store
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
 
 FLUSH_S: Final = 2.0
 """How long traces that their collector does not take may delay a stop."""
-
-SWITCH_INTERVAL_S: Final = 0.0001
-"""How long an engine's thread waits for Python's lock when it has answers. The default, 5 ms, is worth 20 texts."""
 
 GARBAGE_THRESHOLD: Final = 20_000
 """Objects more than before until Python looks for cycles. The default, 700, is a few requests in flight: it looked all

@@ -4,7 +4,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import httpx
@@ -32,11 +33,14 @@ def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.fixture(scope="session")
-def server() -> Iterator[str]:
-    """The URL of `sentopic serve` with the shipped bundles on a free port."""
+Serve = Callable[..., AbstractContextManager[str]]
+
+
+@contextmanager
+def run_server(*options: str) -> Iterator[str]:
+    """The URL of `sentopic serve` with these options on a free port."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SENTOPIC_")}
-    command = [sys.executable, "-m", "app.cli", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "app.cli", "serve", "--port", "0", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment) as process:
         try:
             assert process.stdout is not None
@@ -47,6 +51,18 @@ def server() -> Iterator[str]:
         finally:
             process.terminate()
         assert process.wait(10) == 0
+
+
+@pytest.fixture(scope="session")
+def serve() -> Serve:
+    return run_server
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """With the shipped bundles."""
+    with run_server() as url:
+        yield url
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from itertools import chain
+from itertools import chain, pairwise
 
 import numpy as np
 import pytest
@@ -507,3 +507,83 @@ def check(
     else:
         assert isinstance(answer, ValueError)
         assert may_fail
+
+
+def test_background_is_done_in_small_batches_and_only_while_nobody_else_waits() -> None:
+    now = [0.0]
+
+    async def scene() -> None:
+        engine = GatedEngine(is_open=False)
+        options = {"max_batch_windows": 16, "max_queue_windows": 10}
+        async with Batcher(engine, **options, clock=lambda: now[0]) as queue:  # type: ignore[arg-type]
+            behind = asyncio.create_task(queue.predict(windows(*range(100, 110)), 60, background=True))
+            await until(lambda: engine.batches)
+            others = [asyncio.create_task(queue.predict(windows(value), 60)) for value in range(8)]
+            await until(lambda: queue.waiting_windows == 8)  # the background takes no room
+            engine.gate.set()
+            await asyncio.gather(*others)
+            assert (await behind).probabilities[:, 0].tolist() == list(range(100, 110))
+        assert engine.batches == [[100, 101, 102, 103], [*range(8)], [104, 105, 106, 107], [108, 109]]
+
+    asyncio.run(scene())
+
+
+def test_background_comes_to_its_end_under_a_load_that_never_ends() -> None:
+    now = [0.0]
+
+    class Ticking(GatedEngine):
+        """Each run takes 8 ms."""
+
+        def predict(self, ids: Ids) -> Probabilities:
+            now[0] += 0.008
+            return super().predict(ids)
+
+    async def scene() -> None:
+        engine = Ticking(is_open=False)
+        options = {"max_batch_windows": 4, "max_queue_windows": 100}
+        async with Batcher(engine, **options, clock=lambda: now[0]) as queue:  # type: ignore[arg-type]
+            load = [asyncio.create_task(queue.predict(windows(1, 1), 600)) for _ in range(40)]
+            behind = asyncio.create_task(queue.predict(windows(*range(5, 11)), 600, background=True))
+            await until(lambda: engine.batches and queue.waiting_windows == 76)
+            engine.gate.set()
+            await asyncio.gather(behind, *load)
+            places = [place for place, batch in enumerate(engine.batches) if batch[0] > 1]
+            assert [value for place in places for value in engine.batches[place]] == [*range(5, 11)]
+            assert {later - sooner for sooner, later in pairwise(places)} == {3}  # 24 ms
+
+    asyncio.run(scene())
+
+
+def test_background_that_nobody_waits_for_is_left_alone() -> None:
+    async def scene() -> None:
+        engine = GatedEngine(is_open=False)
+        async with batcher(engine) as queue:
+            gone = asyncio.create_task(queue.predict(windows(*range(50)), 60, background=True))
+            late = asyncio.create_task(queue.predict(windows(90), 0.01, background=True))
+            stays = asyncio.create_task(queue.predict(windows(91, 92), 60, background=True))
+            await until(lambda: engine.batches)
+            gone.cancel()
+            with pytest.raises(DeadlineError):
+                await late
+            engine.gate.set()
+            assert (await stays).probabilities[:, 0].tolist() == [91, 92]
+            assert engine.batches[0] == [0, 1]
+            assert [value for batch in engine.batches[1:] for value in batch] == [91, 92]
+
+    asyncio.run(scene())
+
+
+def test_failure_in_the_background_is_told_to_its_asker_alone() -> None:
+    class Failing(GatedEngine):
+        def predict(self, ids: Ids) -> Probabilities:
+            if 13 in ids:
+                raise ValueError("13")
+            return super().predict(ids)
+
+    async def scene() -> None:
+        async with batcher(Failing()) as queue:
+            with pytest.raises(ValueError, match="13"):
+                await queue.predict(windows(*range(10, 20)), 60, background=True)
+            assert len((await queue.predict(windows(1), 60, background=True)).probabilities) == 1
+
+    asyncio.run(scene())

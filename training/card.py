@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from app.bundle import Manifest
 from app.text import Windows
-from training import network, weaknesses
+from training import network, rivals, weaknesses
 from training.datasets import Dataset
 from training.evaluate import Evaluation
 from training.figures import Figures, Target
@@ -36,11 +36,12 @@ def write(manifest: Manifest, recipe: Recipe, found: Figures, dataset: Dataset) 
         *_data(manifest, recipe, dataset),
         *_recipe(manifest, recipe),
         *_test(manifest, found),
+        *_rivals(manifest, found),
         *_confidence(manifest, recipe, found),
         *_labels(found, dataset),
         *weaknesses.describe(found.weaknesses, manifest, dataset, found.confusion),
         *_unfit(dataset),
-        *_sources(manifest, recipe),
+        *_sources(manifest, recipe, dataset),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -61,7 +62,13 @@ def _data(manifest: Manifest, recipe: Recipe, dataset: Dataset) -> Iterable[str]
     yield "## Data"
     yield f"`{data['name']}`. {dataset.description}".strip()
     yield table(["Texts", "How many", "What they gave"], rows)
-    yield f"Held out: {_HELD_OUT[recipe.holdout]}. {hashes}."
+    how = _HELD_OUT[recipe.holdout]
+    if dataset.audit and recipe.holdout == "grouped":
+        how = "a fifth of each label's texts, none nearly the same as a text to learn from"
+    yield f"Held out: {how}. {hashes}."
+    if dataset.audit:
+        yield "### What the table held"
+        yield "\n".join(f"- {line}" for line in dataset.audit.describe())
     if "mislabelled" in data:
         yield (
             f"{data['mislabelled']:,} more training texts are known to bear another text's label, and were read, but "
@@ -142,6 +149,37 @@ def _test(manifest: Manifest, found: Figures) -> Iterable[str]:
     )
 
 
+def _rivals(manifest: Manifest, found: Figures) -> Iterable[str]:
+    if not found.rivals:
+        return
+    own = found.tested[manifest.text.windows]
+    mine = [
+        "**this network**",
+        f"{own.accuracy:.4f} ({own.accuracy_low:.4f} to {own.accuracy_high:.4f})",
+        "",
+        "",
+        "",
+    ]
+    rows = [
+        [
+            rival.name,
+            f"{rival.accuracy:.4f} ({rival.low:.4f} to {rival.high:.4f})",
+            f"{rival.worse:,}",
+            f"{rival.better:,}",
+            f"{rival.p_value:.2g}",
+        ]
+        for rival in found.rivals
+    ]
+    yield "### Beside simpler models"
+    yield rivals.judge(own.accuracy, found.rivals)
+    heads = ["Model", "Accuracy (95% interval)", "It alone is right", "The network alone is right", "p"]
+    yield table(heads, [mine, *rows])
+    yield (
+        "Linear models on words and pairs of words, of the whole texts, taught with the same texts as the network. p "
+        "is how likely so uneven a split of the texts that one of both has right is by chance (McNemar's exact test)."
+    )
+
+
 def _row(windows: Windows, result: Evaluation, own: bool) -> list[str]:
     return [
         f"**{windows}** (as served)" if own else windows,
@@ -204,11 +242,12 @@ def _unfit(dataset: Dataset) -> Iterable[str]:
     yield "\n".join(f"- {use}" for use in dataset.unfit or _UNFIT)
 
 
-def _sources(manifest: Manifest, recipe: Recipe) -> Iterable[str]:
+def _sources(manifest: Manifest, recipe: Recipe, dataset: Dataset) -> Iterable[str]:
+    what = f"--table {dataset.audit.source} --task {dataset.task}" if dataset.audit else recipe.id
     made_with = [f"{name} {version}" for name, version in manifest.versions.items()]
     yield "## Where the figures come from"
     yield (
-        f"`sentopic-train fit {recipe.id} --seed {manifest.recipe['seed']}`"
+        f"`sentopic-train fit {what} --seed {manifest.recipe['seed']}`"
         f"{', with the changes named above,' if manifest.recipe['changed'] else ''} trained it, measured it and wrote "
         "this page. What was measured is the model as it is served: read from `model.keras`, compiled, calibrated. "
         "`metrics.json` has the figures with more digits.\n"

@@ -1,16 +1,17 @@
 """What is measured of a calibrated model for its bundle. Chooses nothing, reads and writes no file, knows no Keras."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from app.bundle import Manifest
 from app.engines.base import Engine
 from app.text import Windows
-from training import weaknesses
+from training import rivals, weaknesses
 from training.answers import Answers, answer
 from training.datasets import Dataset, Examples
 from training.evaluate import Evaluation, Slice, confusion, fit_threshold, measure_labels, reliability, risk_coverage
+from training.rivals import Rival, best
 from training.weaknesses import Weaknesses
 
 TARGETS: Final = (0.90, 0.95, 0.97, 0.98, 0.99)
@@ -43,6 +44,8 @@ class Figures:
     """Of the test texts: see `measure_labels`."""
     targets: list[Target]
     weaknesses: Weaknesses
+    rivals: list[Rival] = field(default_factory=list)
+    """On the test texts; of a user's own data alone."""
 
     def headline(self, own: Windows) -> dict[str, float]:
         """For the manifest. `own`: how the bundle reads a text."""
@@ -51,6 +54,7 @@ class Figures:
             "held_out_accuracy": self.checked.to_json()["accuracy"],
             **{f"test_accuracy_{windows}": result.to_json()["accuracy"] for windows, result in self.tested.items()},
             **{f"test_{key}": shown[key] for key in shown if key != "texts"},
+            **({"baseline_accuracy": round(best(self.rivals).accuracy, 6)} if self.rivals else {}),
         }
 
     def to_json(self) -> dict[str, Any]:
@@ -71,11 +75,22 @@ class Figures:
             "confusion": self.confusion,
             "per_label": self.per_label,
             **found,
+            **({"rivals": [rival.to_json() for rival in self.rivals]} if self.rivals else {}),
         }
 
 
-def measure(manifest: Manifest, judge: Engine, engine: Engine, dataset: Dataset, held_out: Examples) -> Figures:
-    """`judge` answers the held-out texts, which `engine`, the published model, may have learned from."""
+def measure(
+    manifest: Manifest,
+    judge: Engine,
+    engine: Engine,
+    dataset: Dataset,
+    held_out: Examples,
+    learned: Examples | None = None,
+) -> Figures:
+    """`judge` answers the held-out texts, which `engine`, the published model, may have learned from.
+
+    `learned`: what the published model learned from, if others are to learn from it too, to be told beside it.
+    """
     checked = answer(judge, manifest, dataset.words, held_out)
     readings: tuple[Windows, ...] = ("first", "last", "cover")
     tested = {windows: answer(engine, manifest, dataset.words, dataset.test, windows) for windows in readings}
@@ -90,6 +105,7 @@ def measure(manifest: Manifest, judge: Engine, engine: Engine, dataset: Dataset,
         per_label=measure_labels(counts, list(dataset.labels)),
         targets=[_reach(target, checked, own) for target in TARGETS],
         weaknesses=weaknesses.find(manifest, judge, engine, dataset, held_out, checked),
+        rivals=rivals.measure(rivals.learn(dataset, learned), dataset.test, own.right) if learned else [],
     )
 
 

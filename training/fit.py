@@ -57,7 +57,8 @@ def fit(
     settings = {"recipe": {**recipe.to_json(), "epochs": None}, "seed": seed, "data": dataset.sha256}
     if recipe.unlabelled:
         settings["unlabelled"] = dataset.unlabelled_sha256
-    folder = out / "runs" / f"{recipe.id}-{seed}"
+    own = f"{dataset.task}-" if dataset.audit else ""  # tables of one size have one recipe
+    folder = out / "runs" / f"{own}{recipe.id}-{seed}"
     runs = [Run.resume_or_start(folder, settings) if resume else Run.start(folder, settings)]
     shelf = Shelf.beside(out, say)
     panel = [ask(recipes.RECIPES[name], dataset, (training, validation), seed, shelf) for name in recipe.teachers]

@@ -87,7 +87,8 @@ def _write(
     draft = _draft(trained, recipe, dataset, parts, staging)
     judge = engine if trained is chosen else _compile_aside(chosen.model, recipe, dataset)
     calibrated = draft.model_copy(update={"calibration": _calibrate(draft, judge, held_out, recipe)})
-    found = figures.measure(calibrated, judge, engine, dataset, parts[1])
+    learned = (dataset.train if recipe.refit else parts[0]) if dataset.audit else None
+    found = figures.measure(calibrated, judge, engine, dataset, parts[1], learned)
     measured = calibrated.model_copy(update={"metrics": found.headline(recipe.windows)})
 
     report = {**found.to_json(), "history": [asdict(epoch) for epoch in chosen.history]}
@@ -219,6 +220,8 @@ def _describe(dataset: Dataset, parts: tuple[Examples, Examples], recipe: Recipe
         described["mislabelled"] = len(training) - len(taught)
     if recipe.unlabelled:
         described |= {"unlabelled": len(dataset.unlabelled), "unlabelled_sha256": dataset.unlabelled_sha256}
+    if dataset.audit:
+        described |= dataset.audit.counts()
     return described
 
 

@@ -4,8 +4,8 @@ A name carries a version, and what it names never changes: a better recipe is a 
 """
 
 import difflib
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final, Literal
 
 from app.bundle import MAX_MAXLEN
 from app.errors import DataError, UnknownRecipeError
@@ -314,6 +314,37 @@ _TABLE = (
 )
 RECIPES = {recipe.id: recipe for recipe in _TABLE}
 
+_OWN: dict[str, Any] = {
+    **_SERVED, "data": "table", "teacher": True, "smoothing": 0.05, "learning_rate": 2e-3, "batch": 64, "patience": 4,
+    "holdout": "grouped", "answer_accuracy": 0.95,
+}  # fmt: skip
+_OWN_TABLE = (
+    Recipe(
+        name="own-small",
+        model="gru",
+        network=(Embedding(64), SpatialDropout(0.2), Recurrent("gru", 64), Summary(), Dropout(0.4)),
+        **{**_OWN, "batch": 16, "epochs": 40, "patience": 6},
+    ),
+    Recipe(
+        name="own-large",
+        model="gru",
+        network=(Embedding(64), SpatialDropout(0.2), Recurrent("gru", 128), Summary(), Dropout(0.4)),
+        **_OWN,
+    ),
+)
+OWN = {recipe.id: recipe for recipe in _OWN_TABLE}
+"""For a table of a user's own: `suit` chooses. Words and windows are the table's."""
+
+FEWEST_IDS: Final = INDEX_FROM + 1
+"""Those that name no word."""
+_READ: Final = {
+    "cover": "whole, in windows of {}",
+    "first": "to their first {} words",
+    "last": "from their last {} words",
+}
+_LARGE: Final = 5_000
+"""Texts from which on a larger network pays."""
+
 
 @dataclass(frozen=True)
 class Exercise:
@@ -347,7 +378,9 @@ def find(name: str) -> Recipe | Exercise:
         return EXERCISES[name]
     if name in RECIPES:
         return RECIPES[name]
-    versions = [recipe for recipe in _TABLE if recipe.name == name]
+    if name in OWN:
+        return OWN[name]
+    versions = [recipe for recipe in (*_TABLE, *_OWN_TABLE) if recipe.name == name]
     if versions:
         return max(versions, key=lambda recipe: recipe.version)
     names = [*dict.fromkeys(recipe.name for recipe in _TABLE), *EXERCISES]
@@ -357,8 +390,26 @@ def find(name: str) -> Recipe | Exercise:
 
 def changes(recipe: Recipe) -> dict[str, Any]:
     """What differs from the recipe of that name, as after `--maxlen`; for a name of nobody's, nothing."""
-    original = RECIPES.get(recipe.id, recipe).to_json()
+    original = {**RECIPES, **OWN}.get(recipe.id, recipe).to_json()
     return {key: value for key, value in recipe.to_json().items() if value != original[key]}
+
+
+def suit(texts: int, frequent: int, long: int) -> Recipe:
+    """For so many texts, whose index has so many words that stand there twice or more; hardly one has `long` words.
+
+    Rarer words become unknown, so that the network learns what that means. Texts are read whole.
+    """
+    recipe = _OWN_TABLE[texts >= _LARGE]
+    num_words = min(recipe.num_words, max(frequent, 1) + FEWEST_IDS)
+    maxlen = min(recipe.maxlen, max(20, -(-(long + 1) // 10) * 10))
+    return replace(recipe, num_words=num_words, maxlen=maxlen)
+
+
+def describe_choice(recipe: Recipe) -> str:
+    layers = network.describe(recipe.network)
+    return (
+        f"{recipe.id}: {layers}; {recipe.num_words:,} words; texts read {_READ[recipe.windows].format(recipe.maxlen)}"
+    )
 
 
 def check(recipe: Recipe, words: int) -> None:

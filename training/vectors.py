@@ -25,7 +25,8 @@ _TOO_LITTLE = "the training texts are too few or too short to learn word vectors
 def fit_vectors(sequences: Sequence[Sequence[int]], ids: int, size: int, seed: int) -> NDArray[np.float32]:
     """Vectors (ids, size) for the ids in `sequences`, scaled to a standard deviation of 0.05 as Keras starts them.
 
-    An id that never stands near another gets zeros. Raises DataError if no two words stand near each other.
+    An id that never stands near another gets zeros; so do the numbers beyond `ids`, where these are fewer. Raises
+    DataError if no two words stand near each other.
     """
     counts = _count_neighbours(sequences, ids)
     if not counts.nnz:
@@ -43,7 +44,7 @@ def fit_vectors(sequences: Sequence[Sequence[int]], ids: int, size: int, seed: i
     left, strengths, _ = randomized_svd(table, size, random_state=seed)
     vectors = left * np.sqrt(strengths)
     scaled: NDArray[np.float32] = (vectors * (0.05 / vectors[words > 0].std())).astype(np.float32)
-    return scaled
+    return np.pad(scaled, ((0, 0), (0, size - scaled.shape[1])))  # of fewer words than numbers
 
 
 def _count_neighbours(sequences: Sequence[Sequence[int]], ids: int) -> sparse.csr_matrix:

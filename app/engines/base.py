@@ -1,7 +1,7 @@
 """What every engine is to the rest of the service."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,9 @@ from app.text import Ids
 
 Probabilities = NDArray[np.float32]
 Precision = Literal["float32", "int8"]
+
+SWITCH_INTERVAL_S: Final = 0.0001
+"""How long an engine's thread waits for Python's lock when it has answers. The default, 5 ms, is worth 20 texts."""
 
 
 @dataclass(frozen=True, slots=True)

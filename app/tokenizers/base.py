@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import ClassVar, Final, Literal
+from typing import Final, Literal
 
 TokenizerName = Literal["keras", "unicode", "korean", "japanese", "chinese"]
 Span = tuple[int, int]
@@ -20,11 +20,11 @@ class Tokenizer(ABC):
     A long text is read in pieces, each as if it stood alone, so that no more of it need be read than somebody wants.
     """
 
-    name: ClassVar[TokenizerName]
-    glue: ClassVar[str] = " "
+    name: TokenizerName
+    glue: str = " "
     """What stands between two words of a text."""
-    piece_chars: ClassVar[int] = 2_000
-    chars_at_once: ClassVar[int] = 100_000
+    piece_chars: int = 2_000
+    chars_at_once: int = 100_000
     """The longest text that takes no more than some milliseconds: others wait meanwhile."""
 
     @abstractmethod

@@ -49,7 +49,7 @@ class Korean(Library):
     A thousand letters without a space take it 0.15 s, in which no other thread runs, and four hundred a third of that.
     """
 
-    name = "korean"
+    name: TokenizerName = "korean"
     piece_chars = 400
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class Korean(Library):
 class Japanese(Library):
     """Sudachi's short units, each as its dictionary writes it (届き: 届く), so that spellings of one word are one."""
 
-    name = "japanese"
+    name: TokenizerName = "japanese"
     glue = ""
     piece_chars = 1_000
 
@@ -89,7 +89,7 @@ class Japanese(Library):
 class Chinese(Library):
     """Jieba's words, as jieba-rs finds them."""
 
-    name = "chinese"
+    name: TokenizerName = "chinese"
     glue = ""
     chars_at_once = 2_000
 

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Final
 
 from app.text import SEPARATORS, split_words
-from app.tokenizers.base import Found, Tokenizer
+from app.tokenizers.base import Found, Tokenizer, TokenizerName
 
 _KERAS_WORD: Final = re.compile(f"[^{re.escape(SEPARATORS)}]+")
 _IGNORED: Final = "\u00ad\u200c\u200d"
@@ -20,7 +20,7 @@ _FOLDED: Final = str.maketrans({"İ": "i", "\u2019": "'", **dict.fromkeys(_IGNOR
 class Keras(Tokenizer):
     """The contract of `app.text`, in one piece."""
 
-    name = "keras"
+    name: TokenizerName = "keras"
 
     def find(self, piece: str) -> Iterator[Found]:
         words = self.read(piece)
@@ -40,7 +40,7 @@ class Unicode(Tokenizer):
     there, and ends a word (l'été: l, été).
     """
 
-    name = "unicode"
+    name: TokenizerName = "unicode"
 
     def __init__(self) -> None:
         self._word = word_pattern()

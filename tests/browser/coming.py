@@ -7,10 +7,10 @@ from playwright.sync_api import BrowserContext, Route
 
 
 class Coming:
-    """Answers for browsers; `feedback` is what was said. `away`: the service is as if it had none of these routes."""
+    """Answers for browsers; `feedback` is what was said. `away`: the service is as if it had no such route."""
 
-    def __init__(self, base: str) -> None:
-        self.base, self.away, self.feedback = base, False, list[dict[str, Any]]()
+    def __init__(self) -> None:
+        self.away, self.feedback = False, list[dict[str, Any]]()
 
     def install(self, context: BrowserContext) -> None:
         context.route("**/openapi.json", self._describe)

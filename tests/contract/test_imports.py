@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = sorted([*ROOT.glob("app/**/*.py"), *ROOT.glob("training/**/*.py")])
+FILES = sorted([*ROOT.glob("app/**/*.py"), *ROOT.glob("sentopic/**/*.py"), *ROOT.glob("training/**/*.py")])
 NAMES = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in FILES}
 
 FASTAPI = {"fastapi", "starlette"}
 TENSORFLOW = {"keras", "tensorflow"}
 ALLOWED_TO_TRAINING = {"app.text", "app.tokenizers", "app.bundle", "app.engines", "app.errors", "app.model_file"}
+
+OVER_THE_WIRE = {f"sentopic.client.{name}" for name in ("asynchronous", "blocking", "wire")}
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -33,8 +35,11 @@ def imports(path: Path) -> Iterator[str]:
 def test_module_imports_only_what_lies_below_it(path: Path) -> None:
     name, wanted = NAMES[path], set(imports(path))
     tops = {module.split(".")[0] for module in wanted}
-    if name.startswith("app"):
-        assert "training" not in tops
+    if name.startswith("sentopic"):
+        assert tops <= {*sys.stdlib_module_names, "httpx", "sentopic"}
+        assert "httpx" not in tops or name in OVER_THE_WIRE
+    elif name.startswith("app"):
+        assert not tops & {"training", "sentopic"}
         assert not tops & TENSORFLOW or name == "app.engines.keras"
         assert not tops & FASTAPI or name == "app.main" or name.startswith("app.api")
         assert "opentelemetry" not in tops or name == "app.tracing"

@@ -53,6 +53,25 @@ def test_recipe_is_json_and_can_be_trained(recipe: recipes.Recipe) -> None:
     recipes.check(recipe, 30_980)
 
 
+@pytest.mark.parametrize(
+    ("texts", "frequent", "long", "name", "num_words", "maxlen"),
+    [
+        (50, 0, 0, "own-small.v1", 5, 20),
+        (500, 700, 47, "own-small.v1", 704, 50),
+        (4_999, 9_000, 99, "own-small.v1", 9_004, 100),
+        (5_000, 90_000, 2_000, "own-large.v1", 20_000, 100),
+    ],
+)
+def test_recipe_for_a_table_suits_its_size(
+    texts: int, frequent: int, long: int, name: str, num_words: int, maxlen: int
+) -> None:
+    recipe = recipes.suit(texts, frequent, long)
+    assert (recipe.id, recipe.num_words, recipe.maxlen, recipe.windows) == (name, num_words, maxlen, "cover")
+    recipes.check(recipe, max(1, frequent))
+    assert find(name.split(".")[0]).id == name
+    assert recipes.changes(recipe).keys() <= {"num_words", "maxlen"}
+
+
 def test_recipe_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         find("topic-gru").epochs = 1  # type: ignore[misc]

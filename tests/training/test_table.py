@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import sys
 import tempfile
 from pathlib import Path
 
@@ -77,6 +78,50 @@ def test_empty_text_is_a_text_and_space_around_a_label_is_none(tmp_path: Path) -
     assert list(read_table(write(tmp_path, "a.csv", "text,label\n, a \n"))) == [Row(2, "", "a")]
 
 
+def test_what_is_not_there_is_empty_where_that_was_asked_for(tmp_path: Path) -> None:
+    path = write(
+        tmp_path, "a.jsonl", '{"text": null, "label": "y"}\n{"text": "x", "label": null}\n{"text": "", "label": " "}'
+    )
+    assert list(read_table(path, missing=True)) == [Row(1, "", "y"), Row(2, "x", ""), Row(3, "", "")]
+    assert list(read_table(write(tmp_path, "a.csv", "text,label\nx,\n,y\n"), missing=True)) == [
+        Row(2, "x", ""),
+        Row(3, "", "y"),
+    ]
+    assert fault(path) == ", line 1: 'text' is not text"
+
+
+def write_parquet(folder: Path, **columns: object) -> Path:
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(pyarrow.table(columns), folder / "a.parquet")
+    return folder / "a.parquet"
+
+
+def test_parquet_is_read_by_its_rows(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path, id=[7, 8, 9], body=["ä\nb", "", None], queue=[1.0, None, 3.0])
+    assert list(read_table(path, "body", "queue", missing=True)) == [
+        Row(1, "ä\nb", "1"),
+        Row(2, "", ""),
+        Row(3, "", "3"),
+    ]
+    assert fault(path, text="body", label="queue") == ", line 2: 'queue' is empty"
+    assert fault(path) == " has no column 'text'. Its columns: 'id', 'body', 'queue'."
+    names = ["a"] * 1_500 + ["b"] * 1_500
+    path = write_parquet(tmp_path, text=names, label=names)
+    assert [row.label for row in read_table(path)] == names
+    assert fault(write_parquet(tmp_path, text=[1], label=["x"])) == ", line 1: 'text' is not text"
+    assert fault(write_parquet(tmp_path, text=["x"], label=[0.5])) == ", line 1: 'label' is not a name"
+
+
+def test_broken_parquet_is_one_line(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    assert fault(write(tmp_path, "a.parquet", "text,label\nx,y\n")).startswith(": not to be read as Parquet (")
+
+
+def test_parquet_without_its_library_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert fault(write(tmp_path, "a.parquet", "x")) == ": Parquet is read by pyarrow: pip install 'sentopic[parquet]'"
+
+
 def test_whole_number_is_a_label_in_json_too(tmp_path: Path) -> None:
     assert next(read_table(write(tmp_path, "a.jsonl", '{"text": "x", "label": 1}'))).label == "1"
 
@@ -103,7 +148,7 @@ def test_whole_number_is_a_label_in_json_too(tmp_path: Path) -> None:
         ("a.jsonl", '{"text": null, "label": "y"}', ", line 1: 'text' is not text"),
         ("a.jsonl", '{"text": "x", "label": ["y"]}', ", line 1: 'label' is not a name"),
         ("a.jsonl", '{"text": "x", "label": true}', ", line 1: 'label' is not a name"),
-        ("a.txt", "x", ": a table's name ends with .csv, .tsv, .jsonl"),
+        ("a.txt", "x", ": a table's name ends with .csv, .tsv, .jsonl, .parquet"),
     ],
 )
 def test_fault_is_named_with_its_line(name: str, content: str | bytes, words: str, tmp_path: Path) -> None:

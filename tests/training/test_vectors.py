@@ -38,6 +38,14 @@ def test_words_never_seen_get_zeros_and_the_others_keras_scale() -> None:
     assert vectors[[1, 2, 3, 4, *range(10, 14), *range(20, 24)]].std() == pytest.approx(0.05, rel=0.01)
 
 
+def test_fewer_words_than_numbers_leave_zeros() -> None:
+    """As in a small table of a user's own; another start would not fit the embedding."""
+    vectors = fit_vectors(companies(), 30, 40, seed=1)
+    assert vectors.shape == (30, 40)
+    assert vectors[1, :20].any()
+    assert not vectors[:, 30:].any()
+
+
 def test_same_seed_gives_the_same_vectors() -> None:
     assert (fit_vectors(companies(), 30, 4, seed=1) == fit_vectors(companies(), 30, 4, seed=1)).all()
 

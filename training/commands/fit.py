@@ -2,26 +2,33 @@
 
 import argparse
 import contextlib
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from app.engines.quiet import native_stderr_muted
+from app.errors import UsageError
 from training import recipes
 from training.commands import options as given
+from training.commands import own
 from training.recipes import Exercise
 
 
 def add(commands: given.Commands) -> None:
-    fit = commands.add_parser("fit", help="train a recipe and publish its bundle")
-    fit.add_argument("recipe", metavar="RECIPE", help="see `sentopic-train recipes`")
+    fit = commands.add_parser("fit", help="train a recipe, or on a table of your own, and publish the bundle")
+    fit.add_argument(
+        "recipe",
+        metavar="RECIPE",
+        nargs="?",
+        help="see `sentopic-train recipes`; with --table, one that suits its texts is chosen",
+    )
+    own.add_options(fit)
     given.add_source_options(fit)
     given.add_recipe_options(fit)
     fit.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
     fit.add_argument("--seed", type=given.whole, default=1, metavar="N", help="default: 1")
     fit.add_argument("--resume", action="store_true", help="go on with the run if it was begun")
     fit.add_argument("--quiet", action="store_true", help="say nothing but errors")
-    fit.set_defaults(run=run)
+    fit.set_defaults(run=run, parser=fit)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -29,9 +36,16 @@ def run(options: argparse.Namespace) -> int:
         if not options.quiet:
             print(line, flush=True)
 
+    if options.table:
+        return own.run(options, say, _progress_bars)
+    own.refuse_without_table(options)
+    if not options.recipe:
+        options.parser.error("a RECIPE, or --table FILE")
     recipe = recipes.find(options.recipe)
     if isinstance(recipe, Exercise):
         return _exercise(recipe, options, say)
+    if recipe.id in recipes.OWN:
+        raise UsageError(f"{recipe.id} learns from a table of your own: --table FILE")
     recipe = given.change(recipe, options)
     with native_stderr_muted():
         from training.fit import fit
@@ -39,9 +53,7 @@ def run(options: argparse.Namespace) -> int:
     dataset = given.load(recipe.data, options.data, options.source, options.limit, unlabelled=recipe.unlabelled)
     with _progress_bars(shown=not options.quiet):
         bundle = fit(recipe, dataset, options.out, seed=options.seed, resume=options.resume, say=say)
-    metrics = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))["metrics"]
-    say(f"published {bundle}: test accuracy {metrics['test_accuracy']:.4f} "
-        f"({metrics['test_accuracy_low']:.4f} to {metrics['test_accuracy_high']:.4f})")  # fmt: skip
+    given.tell_published(bundle, say)
     return 0
 
 

@@ -2,8 +2,10 @@
 
 import argparse
 import dataclasses
+import json
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +76,14 @@ def change(recipe: Recipe, options: argparse.Namespace) -> Recipe:
     if given or options.limit:
         recipe = dataclasses.replace(recipe, published=None)  # of another system, or of other texts
     return dataclasses.replace(recipe, **given)
+
+
+def tell_published(bundle: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """Its figures, which it gives back too."""
+    metrics: dict[str, Any] = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))["metrics"]
+    low, high = metrics["test_accuracy_low"], metrics["test_accuracy_high"]
+    say(f"published {bundle}: test accuracy {metrics['test_accuracy']:.4f} ({low:.4f} to {high:.4f})")
+    return metrics
 
 
 def count(text: str) -> int:

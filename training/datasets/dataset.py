@@ -1,6 +1,7 @@
 """The one shape that every data set has, whatever it was read from."""
 
 import hashlib
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from app.errors import DataError
 from app.text import TextEncoder, Windows
 from app.tokenizers import KERAS, Tokenizer, make_encoder
+from training.datasets.audit import Audit
 
 Labels = NDArray[np.int64]
 _ALIKE: Final = 0.99
@@ -91,6 +93,8 @@ class Dataset:
     """Its texts are public: a card may quote them."""
     tokenizer: Tokenizer = KERAS
     """What finds a text's words."""
+    audit: Audit | None = None
+    """What a user's table held, and what became of it."""
 
     def encoder(self, num_words: int, maxlen: int, windows: Windows) -> TextEncoder:
         return make_encoder(self.tokenizer, self.words, num_words, maxlen, windows)
@@ -180,7 +184,9 @@ def hold_out(train: Examples, how: Holdout) -> tuple[Examples, Examples]:
         if len(np.unique(train.groups)) < 5:
             raise DataError("texts about fewer than five things are too few to hold out a fifth by that")
         folds = StratifiedGroupKFold(5, shuffle=True, random_state=26)
-        fit, validation = next(folds.split(places, train.labels, train.groups))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a label has fewer than five texts
+            fit, validation = next(folds.split(places, train.labels, train.groups))
         return train.take(fit), train.take(validation)
 
     _, counts = np.unique(train.labels, return_counts=True)

@@ -1,4 +1,4 @@
-"""A labelled file, row by row: CSV, TSV or JSON lines, by its ending; UTF-8, with or without a byte order mark.
+"""A labelled file, row by row: CSV, TSV or JSON lines in UTF-8, with or without a byte order mark, or Parquet.
 
 Knows nothing of labels but that they are names: whoever reads says which there may be.
 """
@@ -19,7 +19,10 @@ MAX_FIELD_CHARS: Final = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`line`: the one that the row begins in, from 1. `label` has no space around it and is never empty."""
+    """`line`: the one that the row begins in, from 1; in Parquet, the row's own number.
+
+    `label` has no space around it, and is empty only where missing labels were asked for.
+    """
 
     line: int
     text: str
@@ -30,28 +33,38 @@ Cells = tuple[int, Any, Any]
 """Line, text and label as the file has them."""
 
 
-def read_table(path: Path, text: str = "text", label: str = "label") -> Iterator[Row]:
+def read_table(path: Path, text: str = "text", label: str = "label", *, missing: bool = False) -> Iterator[Row]:
     """The rows of `path` one after the other; `text` and `label` are columns (in JSON lines: keys).
 
-    Quotes are those of CSV, in TSV too; empty lines are passed over. A label that is a whole number in JSON
-    becomes its digits. Raises DataError, with the line, for whatever else is not text with a label.
+    Quotes are those of CSV, in TSV too; empty lines are passed over. A label that is a whole number in JSON or Parquet
+    becomes its digits. With `missing`, a text or a label that is not there is an empty one. Raises DataError, with the
+    line, for whatever else is not text with a label.
     """
     read = _READERS.get(path.suffix.lower())
     if read is None:
         raise DataError(f"{path}: a table's name ends with {', '.join(_READERS)}")
     line = 0
-    with _open(path) as stream:
-        for line, found, named in read(_decode(stream, path), path, (text, label)):
-            if not isinstance(found, str):
-                raise DataError(f"{path}, line {line}: {text!r} is not text")
-            name = str(named) if type(named) is int else named
-            if not isinstance(name, str):
-                raise DataError(f"{path}, line {line}: {label!r} is not a name")
-            if not name.strip():
-                raise DataError(f"{path}, line {line}: {label!r} is empty")
-            yield Row(line, found, name.strip())
+    for line, found, named in read(path, (text, label)):
+        content = "" if missing and found is None else found
+        if not isinstance(content, str):
+            raise DataError(f"{path}, line {line}: {text!r} is not text")
+        name = _name(named)
+        if name is None:
+            raise DataError(f"{path}, line {line}: {label!r} is not a name")
+        if not name and not missing:
+            raise DataError(f"{path}, line {line}: {label!r} is empty")
+        yield Row(line, content, name)
     if not line:
         raise DataError(f"{path} has no rows")
+
+
+def _name(cell: Any) -> str | None:
+    """None: it is none. A column of whole numbers with gaps is often kept as one of fractions, and its gaps as NaN."""
+    if cell is None or cell != cell:  # noqa: PLR0124 - NaN
+        return ""
+    if type(cell) is int or (type(cell) is float and cell.is_integer()):
+        return str(int(cell))
+    return cell.strip() if isinstance(cell, str) else None
 
 
 def _open(path: Path) -> BinaryIO:
@@ -70,9 +83,14 @@ def _decode(stream: BinaryIO, path: Path) -> Iterator[str]:
             raise DataError(f"{path}, line {line}: not UTF-8 ({error.reason})") from error
 
 
-def _read_delimited(lines: Iterator[str], path: Path, columns: Sequence[str], *, delimiter: str) -> Iterator[Cells]:
+def _read_lines(path: Path) -> Iterator[str]:
+    with _open(path) as stream:
+        yield from _decode(stream, path)
+
+
+def _read_delimited(path: Path, columns: Sequence[str], *, delimiter: str) -> Iterator[Cells]:
     csv.field_size_limit(MAX_FIELD_CHARS)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    reader = csv.reader(_read_lines(path), delimiter=delimiter, strict=True)
     header: list[str] = []
     places: list[int] = []
     line = 1
@@ -99,8 +117,8 @@ def _find_column(name: str, header: Sequence[str], path: Path) -> int:
     return header.index(name)
 
 
-def _read_json_lines(lines: Iterator[str], path: Path, keys: Sequence[str]) -> Iterator[Cells]:
-    for line, content in enumerate(lines, start=1):
+def _read_json_lines(path: Path, keys: Sequence[str]) -> Iterator[Cells]:
+    for line, content in enumerate(_read_lines(path), start=1):
         if not content.strip():
             continue
         try:
@@ -115,8 +133,28 @@ def _read_json_lines(lines: Iterator[str], path: Path, keys: Sequence[str]) -> I
         yield line, row[keys[0]], row[keys[1]]
 
 
-_READERS: Final[dict[str, Callable[[Iterator[str], Path, Sequence[str]], Iterator[Cells]]]] = {
+def _read_parquet(path: Path, columns: Sequence[str]) -> Iterator[Cells]:
+    try:
+        from pyarrow import ArrowException, parquet
+    except ModuleNotFoundError:
+        raise DataError(f"{path}: Parquet is read by pyarrow: pip install 'sentopic[parquet]'") from None
+    with _open(path) as stream:
+        try:
+            file = parquet.ParquetFile(stream)
+            for name in columns:
+                _find_column(name, file.schema_arrow.names, path)
+            line = 0
+            for batch in file.iter_batches(batch_size=1_000, columns=list(dict.fromkeys(columns))):
+                for cells in zip(*(batch.column(name).to_pylist() for name in columns), strict=True):
+                    line += 1
+                    yield line, *cells
+        except (ArrowException, OSError) as error:
+            raise DataError(f"{path}: not to be read as Parquet ({' '.join(str(error).split())})") from error
+
+
+_READERS: Final[dict[str, Callable[[Path, Sequence[str]], Iterator[Cells]]]] = {
     ".csv": partial(_read_delimited, delimiter=","),
     ".tsv": partial(_read_delimited, delimiter="\t"),
     ".jsonl": _read_json_lines,
+    ".parquet": _read_parquet,
 }
