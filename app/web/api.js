@@ -64,10 +64,10 @@ async function read(response) {
 /** `problem`: RFC 9457 problem details, or what is there of them. */
 export function toFailure(status, problem, retryAfter = null) {
   const code = typeof problem?.code === "string" ? problem.code : "";
-  return new Failure(toSentence(status, problem ?? {}, retryAfter), { status, code, retryAfter });
+  return new Failure(toSentence(status, code, problem ?? {}, retryAfter), { status, code, retryAfter });
 }
 
-function toSentence(status, problem, retryAfter) {
+function toSentence(status, code, problem, retryAfter) {
   const detail = typeof problem.detail === "string" ? problem.detail : "";
   const later = retryAfter ? `Try again in ${counted(retryAfter, "second")}.` : "Try again in a moment.";
   switch (status) {
@@ -76,7 +76,7 @@ function toSentence(status, problem, retryAfter) {
     case 403:
       return "Your key may not do this. Ask whoever runs the service for one that may.";
     case 413:
-      return `${detail || "This is too large."} Make it shorter, or send a file on the bulk page.`;
+      return `${detail || "This is too large."} ${code === "text_too_long" ? "Shorten it." : "Send less at once."}`;
     case 422:
       return `The service cannot read this. ${firstFault(problem) || detail}`;
     case 429:

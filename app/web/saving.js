@@ -4,8 +4,8 @@ import { address, send } from "./api.js";
 import { make } from "./elements.js";
 import { currentKey } from "./keys.js";
 
-/** A link named `shown` that saves what is at `path` as `name`; `notice` tells what goes wrong. */
-export function save(path, name, shown, notice) {
+/** A link of a `kind`, named `shown`, that saves what is at `path` as `name`; `notice` tells what goes wrong. */
+export function save(path, name, shown, notice, kind = "") {
   const fetchIt = async (event) => {
     if (currentKey() === null) return;
     event.preventDefault();
@@ -18,5 +18,5 @@ export function save(path, name, shown, notice) {
       notice.tell(failure.sentence ? failure : { sentence: "The file could not be fetched. Try again." }, null);
     }
   };
-  return make("a", { href: address(path), download: name, click: fetchIt }, shown);
+  return make("a", { href: address(path), download: name, click: fetchIt, class: kind }, shown);
 }

@@ -67,8 +67,8 @@ def guard(server: str) -> Iterator[Guard]:
 
 
 @pytest.fixture
-def coming() -> Coming:
-    return Coming()
+def coming(server: str) -> Coming:
+    return Coming(server)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Open
-from tests.browser.hands import answer, write
+from tests.browser.hands import answer, drop, write
 
 pytestmark = pytest.mark.browser
 TEXT = "Zorblatt! I expected little: the poster is dull. But what a film! Superb, moving, wonderful."
@@ -40,11 +40,20 @@ def show_models(page: Page) -> None:
     page.locator("details").evaluate_all("all => all.forEach((each) => { each.open = true; })")
 
 
+def show_jobs(page: Page) -> None:
+    drop(page, "reviews.csv", b'text\nA wonderful film.\nThe worst of all.\n" "\n', "")
+    page.get_by_role("button", name="Classify this file").click()
+    page.get_by_role("button", name="Show 1 failed row").click()
+    drop(page, "more.jsonl", b'{"text": "A film."}\n', "")
+    expect(page.get_by_label("The texts are in")).to_be_visible()
+
+
 SCENES = {
     "answer": ("/", show_answer),
     "doubt": ("/", show_doubt_and_dialog),
     "trouble": ("/", show_trouble),
     "models": ("/models", show_models),
+    "bulk": ("/bulk", show_jobs),
 }
 
 
