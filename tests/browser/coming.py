@@ -13,8 +13,15 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
-from playwright.sync_api import BrowserContext, Route
+from playwright.sync_api import Route
 
+ROUTES = {
+    re.compile(r"/openapi\.json$"): "describe",
+    re.compile(r":\d+/feedback$"): "take_feedback",
+    re.compile(r":\d+/jobs(\?|$)"): "list_or_take",
+    re.compile(r":\d+/jobs/[^/]+$"): "tell_job",
+    re.compile(r":\d+/jobs/[^/]+/result$"): "give_result",
+}
 NAMES = ["label", "confidence", "uncertain", "warnings", "error"]
 
 
@@ -32,14 +39,7 @@ class Coming:
         self.asked = list[dict[str, str]]()
         self._numbers = itertools.count(1)
 
-    def install(self, context: BrowserContext) -> None:
-        context.route("**/openapi.json", self._describe)
-        context.route("**/feedback", self._take_feedback)
-        context.route(re.compile(r":\d+/jobs(\?|$)"), self._jobs)
-        context.route(re.compile(r":\d+/jobs/[^/]+$"), self._job)
-        context.route(re.compile(r":\d+/jobs/[^/]+/result$"), self._result)
-
-    def _describe(self, route: Route) -> None:
+    def describe(self, route: Route) -> None:
         answer = route.fetch()
         if self.away or not answer.ok:
             route.fulfill(response=answer)
@@ -48,11 +48,11 @@ class Coming:
         document["paths"] |= {"/feedback": {"post": {}}, "/jobs": {"post": {}}}
         route.fulfill(json=document)
 
-    def _take_feedback(self, route: Route) -> None:
+    def take_feedback(self, route: Route) -> None:
         self.feedback.append(json.loads(route.request.post_data or "{}"))
         route.fulfill(status=202, json={})
 
-    def _jobs(self, route: Route) -> None:
+    def list_or_take(self, route: Route) -> None:
         if route.request.method == "GET":
             route.fulfill(json={"jobs": list(self.jobs.values())})
             return
@@ -77,7 +77,7 @@ class Coming:
         }  # fmt: skip
         return self.jobs[number]
 
-    def _job(self, route: Route) -> None:
+    def tell_job(self, route: Route) -> None:
         number = urlsplit(route.request.url).path.split("/")[2]
         job = self.jobs.get(number)
         if job is None:
@@ -97,7 +97,7 @@ class Coming:
             job |= {"status": "done", "done": then["rows"], "seconds_left": None, **then}
         route.fulfill(json=job)
 
-    def _result(self, route: Route) -> None:
+    def give_result(self, route: Route) -> None:
         number = urlsplit(route.request.url).path.split("/")[2]
         route.fulfill(
             body=self.results[number],

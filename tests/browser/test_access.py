@@ -119,7 +119,7 @@ def shown_theme(page: Page) -> Any:
 @pytest.mark.parametrize("system", ["light", "dark"])
 def test_theme_is_the_systems_until_another_one_is_chosen(open_page: Open, system: str) -> None:
     other = "dark" if system == "light" else "light"
-    page = open_page("/", color_scheme=system)
+    page = open_page("/", alone=True, color_scheme=system)
     bright = {"light": lambda: shown_theme(page) > 200, "dark": lambda: shown_theme(page) < 50}
     assert bright[system]()
     page.get_by_role("button", name=f"Use the {other} theme").click()

@@ -1,8 +1,10 @@
 """What stands on the page about an answer: label, confidence, doubt with its reasons, labels, models side by side."""
 
+import re
+
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.coming import Coming
 from tests.browser.conftest import Open
@@ -38,6 +40,20 @@ def test_uncertain_answer_says_why(page: Page) -> None:
 def test_unknown_words_are_a_reason_of_their_own(page: Page, text: str, reason: str) -> None:
     write(page, text)
     expect(answer(page).locator(".state.unsure li").first).to_contain_text(reason)
+
+
+def test_reason_that_does_not_hold_is_not_given(page: Page) -> None:
+    def claim(route: Route) -> None:
+        served = route.fetch().json()
+        warning = {
+            "code": "mostly_unknown_words",
+            "detail": "The model knows less than half of the words that it read.",
+        }
+        route.fulfill(json=served | {"confidence": 0.97, "uncertain": True, "warnings": [warning]})
+
+    page.route("**/predict/*", claim)
+    write(page, PRAISE)
+    expect(answer(page).locator(".state.unsure li")).to_have_text([re.compile("less than half of the words")])
 
 
 def test_cut_text_is_told(open_page: Open) -> None:

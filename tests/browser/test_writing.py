@@ -35,7 +35,8 @@ def test_only_the_last_of_many_texts_counts(page: Page) -> None:
     expect(answer(page).locator(".label")).to_have_text("Positive")
 
 
-def test_control_and_enter_ask_at_once(page: Page) -> None:
+def test_control_and_enter_ask_at_once(open_page: Open) -> None:
+    page = open_page("/", alone=True)
     field = page.get_by_label("Text", exact=True)
     page.clock.install()  # so that no pause ends by itself
     field.fill(PRAISE)
