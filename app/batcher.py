@@ -36,8 +36,8 @@ _AT_ONCE_S: Final = 0.001
 _SOONEST_S: Final = 0.001
 """What two clocks may be apart."""
 
-_HELD_SHARE: Final = 0.05
-"""Of the longest wait, what may still wait while too much arrives: enough that the engine never stands idle."""
+_HELD_SHARE: Final = 0.025
+"""Of the longest wait, what may still wait while too much arrives; half a batch at least, or the engine would idle."""
 
 _CALM_S: Final = 1.0
 """How long nobody must have been refused for a load that is too much to be over."""
@@ -147,6 +147,7 @@ class Batcher:
         # The event loop's own.
         self._open: dict[_Ticket, float] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = math.inf
         self._dispatching = False
         self._had_turn = False
         self._handed: SimpleQueue[_Batch | None] = SimpleQueue()
@@ -214,7 +215,7 @@ class Batcher:
             self._dispatching = True
             loop.call_soon(self._dispatch)  # after whatever else is ready has been queued too
         self._open[ticket] = timeout_s
-        if self._timer is None or self._timer.when() > loop.time() + timeout_s:
+        if self._timer is None or self._timer_at > loop.time() + timeout_s:
             self._expire_at(loop, timeout_s)
         try:
             return await ticket.future
@@ -253,7 +254,8 @@ class Batcher:
         is_over = now - self._crowded_at > _CALM_S
         held = not is_over and now - self._crowded_since > _PASSING_S
         wait_s = self._max_wait_s * (_HELD_SHARE if held else 1)
-        too_many = self._impatient > max(self._max_batch, self._windows_per_s * wait_s)
+        least = self._max_batch // 2 if held else self._max_batch
+        too_many = self._impatient > max(least, self._windows_per_s * wait_s)
         crowded = too_many and (held or now - self._empty_at > self._max_wait_s)
         if crowded:
             self._crowded_since = now if is_over else self._crowded_since
@@ -278,7 +280,7 @@ class Batcher:
     def _expire_at(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = loop.call_later(seconds, self._expire, loop)
+        self._timer, self._timer_at = loop.call_later(seconds, self._expire, loop), loop.time() + seconds
 
     def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
         """Tells those whose time is over, and sets the timer anew for the next of the others: there is one for all."""

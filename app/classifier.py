@@ -19,6 +19,19 @@ from app.stages import Stages
 from app.text import PAD, Encoded, Ids, TextEncoder
 
 
+class _Deadline:
+    """Of one request, whose parts share what is left of it."""
+
+    __slots__ = ("_at", "allowed_s")
+
+    def __init__(self, allowed_s: float) -> None:
+        self.allowed_s, self._at = allowed_s, time.monotonic() + allowed_s
+
+    @property
+    def left_s(self) -> float:
+        return self._at - time.monotonic()
+
+
 class Classifier:
     """A bundle with its engine, encoder and queue."""
 
@@ -44,21 +57,20 @@ class Classifier:
 
     async def classify(self, text: str, timeout_s: float, stages: Stages) -> Answer:
         """Raises TextTooLongError, OverloadedError or DeadlineError."""
+        deadline = _Deadline(timeout_s)
         self.batcher.refuse_if_crowded()
         if len(text) <= self._encoder.chars_at_once:
             encoded = self._admit(text, stages)
         else:
-            deadline = time.monotonic() + timeout_s
-            encoded = await self._admit_aside(text, deadline, timeout_s, stages)
-            timeout_s = max(0.0, deadline - time.monotonic())
+            encoded = await self._admit_aside(text, deadline, stages)
         if not encoded.known:
             return self._answer(encoded, None)
-        probabilities = await self._predict(encoded.windows, timeout_s, stages)
+        probabilities = await self._predict(encoded.windows, deadline, stages)
         return self._answer(encoded, probabilities)
 
     async def explain(self, text: str, timeout_s: float, stages: Stages) -> tuple[Answer, Explanation]:
         """The answer and its reasons, for which others do not wait. Raises as `classify`."""
-        deadline = time.monotonic() + timeout_s
+        deadline = _Deadline(timeout_s)
         answer = await self.classify(text, timeout_s, stages)
         steps, found = explain(self._encoder, self.manifest, text, self._max_explain_windows), None
         while True:
@@ -70,8 +82,7 @@ class Classifier:
             order = _shortest_last(windows)
             for start in range(0, len(windows), self.batcher.group_windows):
                 group = order[start : start + self.batcher.group_windows]
-                left = max(0.0, deadline - time.monotonic())
-                found[group] = await self._predict(windows[group], left, stages, patient=True)
+                found[group] = await self._predict(windows[group], deadline, stages, patient=True)
 
     async def classify_many(
         self, texts: Sequence[str], timeout_s: float, stages: Stages
@@ -82,12 +93,11 @@ class Classifier:
         next group is encoded while the engine has one.
         """
         results: list[Answer | RequestError | None] = [None] * len(texts)
-        deadline = time.monotonic() + timeout_s
+        deadline = _Deadline(timeout_s)
         running = list[asyncio.Task[None]]()
         try:
-            async for group in self._groups(texts, results, deadline, timeout_s, stages):
-                left = max(0.0, deadline - time.monotonic())
-                running.append(asyncio.create_task(self._answer_group(group, results, left, stages)))
+            async for group in self._groups(texts, results, deadline, stages):
+                running.append(asyncio.create_task(self._answer_group(group, results, deadline, stages)))
                 await asyncio.sleep(0)  # it goes to the queue, and the next is encoded meanwhile
                 if len(running) > 1:
                     await running.pop(0)
@@ -104,8 +114,7 @@ class Classifier:
         self,
         texts: Sequence[str],
         results: list[Answer | RequestError | None],
-        deadline: float,
-        timeout_s: float,
+        deadline: "_Deadline",
         stages: Stages,
     ) -> AsyncIterator[list[tuple[int, Encoded]]]:
         """Texts for the engine, encoded as they are needed; the others get their result at once."""
@@ -116,7 +125,7 @@ class Classifier:
                 if len(text) <= self._encoder.chars_at_once:
                     encoded = self._admit(text, stages)
                 else:
-                    encoded = await self._admit_aside(text, deadline, timeout_s, stages)
+                    encoded = await self._admit_aside(text, deadline, stages)
             except RequestError as error:
                 results[place] = error
                 continue
@@ -135,22 +144,30 @@ class Classifier:
         self,
         group: list[tuple[int, Encoded]],
         results: list[Answer | RequestError | None],
-        timeout_s: float,
+        deadline: "_Deadline",
         stages: Stages,
     ) -> None:
         ids = np.concatenate([encoded.windows for _, encoded in group])
         order = _shortest_last(ids)
         probabilities = np.empty((len(ids), len(self.manifest.labels)), np.float32)
-        probabilities[order] = await self._predict(ids[order], timeout_s, stages, patient=True)
+        probabilities[order] = await self._predict(ids[order], deadline, stages, patient=True)
         start = 0
         for place, encoded in group:
             end = start + len(encoded.windows)
             results[place] = self._answer(encoded, probabilities[start:end])
             start = end
 
-    async def _predict(self, ids: Ids, timeout_s: float, stages: Stages, *, patient: bool = False) -> Probabilities:
+    async def _predict(
+        self, ids: Ids, deadline: "_Deadline", stages: Stages, *, patient: bool = False
+    ) -> Probabilities:
         stages.windows += len(ids)
-        predicted = await self.batcher.predict(ids, timeout_s, patient=patient)
+        left = deadline.left_s
+        if left <= 0:
+            raise DeadlineError(deadline.allowed_s)
+        try:
+            predicted = await self.batcher.predict(ids, left, patient=patient)
+        except DeadlineError:
+            raise DeadlineError(deadline.allowed_s) from None
         self._metrics.add_wait(predicted.queue_s)
         stages.add_run(predicted.queue_s, predicted.engine_s)
         return predicted.probabilities
@@ -160,13 +177,13 @@ class Classifier:
         stages.end("encode")
         return encoded
 
-    async def _admit_aside(self, text: str, deadline: float, timeout_s: float, stages: Stages) -> Encoded:
+    async def _admit_aside(self, text: str, deadline: "_Deadline", stages: Stages) -> Encoded:
         """In a thread, for a tokenizer that takes its time: others are answered meanwhile. Raises DeadlineError too."""
         try:
-            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+            async with asyncio.timeout(max(0.0, deadline.left_s)):
                 return await asyncio.to_thread(self._admit, text, stages)
         except TimeoutError:
-            raise DeadlineError(timeout_s) from None
+            raise DeadlineError(deadline.allowed_s) from None
 
     def _answer(self, encoded: Encoded, probabilities: Probabilities | None) -> Answer:
         answer = self.interpreter.answer(encoded, probabilities)

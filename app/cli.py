@@ -112,7 +112,8 @@ def _list_keys(options: argparse.Namespace) -> int:
         print(json.dumps(told))
         return 0
     for key in found:
-        print(f"{key.id}  {key.created}  {','.join(key.scopes):14}  {key.name}")
+        line = f"{key.id}  {key.created}  {','.join(key.scopes):14}  {key.name}"
+        print("".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in line))
     return 0
 
 
@@ -161,6 +162,7 @@ def _serve(options: argparse.Namespace) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))  # nothing is in flight yet
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what there is will be read anyhow
     names = ("host", "port", "workers", "artifacts", "bundle", "engine")
     settings = load_settings(**{name: getattr(options, name) for name in names})
     logs.configure(settings.log_format, requests=settings.log_requests)
@@ -193,7 +195,8 @@ def _serve(options: argparse.Namespace) -> int:
 
     if settings.workers > 1:
         read = partial(service.read_shared, settings)
-        stop_s = settings.deadline_s + settings.keep_alive_s + 1 + (service.FLUSH_S if settings.trace_endpoint else 0)
+        stop_s = max(settings.deadline_s + settings.keep_alive_s, settings.client_timeout_s) + 1
+        stop_s += service.FLUSH_S if settings.trace_endpoint else 0
         supervisor = Supervisor(settings.workers, read, work, stop_s=stop_s)
         # Nobody may be put through to a service that has no one left to answer.
         return supervisor.run(

@@ -31,12 +31,18 @@ SentopicError
 └── ClientLeftError           nobody waits for the answer any more
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
 _LONGEST_WHY: Final = 400
 """Characters."""
+
+
+def hide_password(text: str) -> str:
+    """URLs in it without their passwords."""
+    return re.sub(r"(://[^\s/@:]*):[^\s@]*@", r"\1:***@", text)
 
 
 class SentopicError(Exception):

@@ -4,6 +4,7 @@ A key is `snt_<id>_<secret>`, 32 random bytes, shown once. Kept are its id, name
 bits need no slow hash. The keys lie in a file of JSON lines that only its owner can read, or in a database.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import hmac
@@ -18,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeVar, get_args
 
-from app.errors import KeyStoreError
+from app.errors import KeyStoreError, UsageError, hide_password
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -56,7 +57,9 @@ class KeyStore(Protocol):
 
 
 def create(store: KeyStore, name: str, scopes: Iterable[Scope]) -> str:
-    """A new key, which nobody can ever see again."""
+    """A new key, which nobody can ever see again. Raises UsageError for a name that cannot be shown."""
+    if not name.isprintable():
+        raise UsageError("a key's name must be printable")
     key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
     token = f"{_PREFIX}_{key_id}_{secret}"
     created = datetime.now(UTC).isoformat(timespec="seconds")
@@ -140,10 +143,20 @@ class _File:
             with open(descriptor, "w", encoding="utf-8") as stream:
                 stream.writelines(f"{json.dumps(asdict(key))}\n" for key in keys)
                 stream.flush()
+                _keep_owner(target, stream.fileno())
                 os.fsync(stream.fileno())
             os.replace(aside, target)
         except OSError as error:
             raise KeyStoreError(f"{self._path}: {(error.strerror or str(error)).lower()}") from error
+
+
+def _keep_owner(old: Path, new: int) -> None:
+    """The service that reads it may be another user's."""
+    with contextlib.suppress(FileNotFoundError):
+        before = old.stat()
+        os.fchmod(new, before.st_mode & 0o777)
+        with contextlib.suppress(PermissionError):
+            os.fchown(new, before.st_uid, before.st_gid)
 
 
 class _Table:
@@ -157,8 +170,8 @@ class _Table:
         self._sql = sql
         try:
             self._engine = sql.create_engine(url, poolclass=sql.NullPool)  # it is asked seldom
-        except (sql.exc.SQLAlchemyError, ImportError) as error:
-            raise KeyStoreError(f"the keys' database: {error}") from error
+        except (sql.exc.SQLAlchemyError, ImportError, ValueError) as error:
+            raise KeyStoreError(f"the keys' database: {_first_line(error)}") from None
         text = sql.Text
         columns = [sql.Column(name, text, nullable=False) for name in ("name", "scopes", "created", "sha256")]
         self._keys = sql.Table(
@@ -183,8 +196,11 @@ class _Table:
                 self._keys.metadata.create_all(line)
                 return work(line)
         except self._sql.exc.SQLAlchemyError as error:
-            reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-            raise KeyStoreError(f"the keys' database: {reason}") from error
+            raise KeyStoreError(f"the keys' database: {_first_line(getattr(error, 'orig', None) or error)}") from error
+
+
+def _first_line(error: object) -> str:
+    return hide_password((str(error).splitlines() or [type(error).__name__])[0])
 
 
 def _parse(row: dict[str, object]) -> Key:

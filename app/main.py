@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app import __version__
-from app.api import docs, errors, pages, papers, routes, security
+from app.api import docs, errors, openapi, pages, papers, routes, security
 from app.api.edge import Edge
 from app.api.traced import Traced
 from app.batcher import Batcher
@@ -121,13 +121,18 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         async with tracing or contextlib.nullcontext(), catalog, _keep_fresh(keyring):
             yield
+        await asyncio.to_thread(_trim_heap)  # after a reload the process goes on, without these bundles
 
     app = FastAPI(
         title="Sentopic",
         version=__version__,
         description=_ABOUT,
+        license_info=openapi.LICENCE,
+        openapi_tags=openapi.TAGS,
+        generate_unique_id_function=openapi.name_operation,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # it would repeat what the client has written
         lifespan=lifespan,
         telemetry=_UNTOLD,
     )
@@ -136,13 +141,15 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
     papers.install(app, catalog)
     pages.install(app)
     docs.install(app)
-    app.add_middleware(Edge, metrics=metrics, guard=guard)
+    if guard is not None:
+        app.add_middleware(security.Guarded, guard=guard)
+    if settings.cors_origins:  # around the guard, whose refusals pages read too; browsers ask first, without a key
+        security.open_to(app, settings.cors_origins)
+    app.add_middleware(Edge, metrics=metrics)
     if tracing:
         app.add_middleware(Traced, tracing=tracing)
-    if keyring:
-        security.document(app)
-    if settings.cors_origins:
-        security.open_to(app, settings.cors_origins)
+    security.document(app, keys=keyring is not None, rates=bool(settings.rate))
+    openapi.install(app)
     if settings.trusted_proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies)
     app.state.catalog = catalog
@@ -245,5 +252,9 @@ def _settle_memory(*, inherited: bool = False) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD)
+    _trim_heap()
+
+
+def _trim_heap() -> None:
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
 OTHER: Final = "other"
-STATUSES: Final = (200, 304, 307, 400, 401, 403, 404, 405, 413, 415, 422, 429, 499, 500, 503, 504, OTHER)
+STATUSES: Final = (200, 304, 307, 400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 431, 499, 500, 503, 504, OTHER)
 ROUTES: Final = ("single", "batch", OTHER)
 NO_TASK: Final = ""
 

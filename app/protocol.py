@@ -4,14 +4,32 @@ uvicorn closes a connection that is idle between two requests. It waits for ever
 to the end, or does not read its answer; and it keeps whatever headers are sent.
 """
 
+import asyncio
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-_TOO_LARGE: Final = b"431 Request Header Fields Too Large"
+REFUSED: Final = "sentopic.refused"
+"""Where in a scope its Refusal stands, if the request is none that can be answered: the application says what it is."""
+
+_BAD, _TOO_LATE, _TOO_LARGE = 400, 408, 431
+
+
+_OFFERS: Final = (b"upgrade", b"http2-settings")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """`is_told`: the request was begun before it was refused, so that it has another scope too, whose answer nobody
+    gets, and which counts it.
+    """
+
+    status: int
+    is_told: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,38 +49,85 @@ class BoundedProtocol(HttpToolsProtocol):
     """With `limits`; `sweep` must look at all of them every now and then."""
 
     limits: ConnectionLimits
+    transport: Any
 
     def __init__(self, *given: Any, **options: Any) -> None:
         super().__init__(*given, **options)
         self._asking_since: float | None = None
-        self._unread_since: float | None = None
+        self._debt: _Debt | None = None
+        """What its client has to read, while there is something."""
         self._header_bytes: int | None = None
         """Of the header that is being read, if one is."""
-        self._status = b"400 Bad Request"
+        self._read = self._read_before = 0
+        """Bytes at once, and how many of them may be of the request before: no later one's header counts them."""
+        self._idle_bytes = 0
+        """Since the last piece of a body: what frames it, sizes of chunks, their extensions and trailers."""
+        self._offered = b""
+        """A header that offered another protocol, without the offer, until a parser reads it."""
+        self._status = _BAD
+        self._refused = self._in_body = False
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
+        super().connection_made(_Counted(transport))  # type: ignore[arg-type]
         self._asking_since = time.monotonic()
         if len(self.connections) > self.limits.max_connections:
             _choose_to_leave(self.connections, self).transport.abort()
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
         if self._asking_since is None and self.is_idle:
             self._asking_since = time.monotonic()
-        super().data_received(data)
+        self._idle_bytes += len(data)
+        self._read, self._read_before = len(data), 0
+        self._feed(data)
         if self._header_bytes is not None:
             self._header_bytes += len(data)
             if self._header_bytes > self.limits.max_header_bytes:
                 self._refuse(_TOO_LARGE)
+        elif self._idle_bytes > self.limits.max_header_bytes:
+            self._refuse(_TOO_LARGE)
+
+    def _feed(self, data: bytes) -> None:
+        """As uvicorn's, but whoever offers another protocol is declined by being ignored (RFC 9110, 7.8)."""
+        self._unset_keepalive_if_required()
+        rest: memoryview | None = memoryview(data)
+        try:
+            while rest is not None:
+                rest = self._decline_offer(rest)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._refuse(self._status)
+
+    def _decline_offer(self, data: memoryview) -> memoryview | None:
+        """What is left to be read behind a header with an offer, if there is one. The parser would leave all of it to
+        the other protocol, the request's body too: so another parser begins with the same header, without the offer.
+        """
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            if not self._offered:  # it is CONNECT
+                raise
+            header, self._offered = self._offered, b""
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            self.parser.feed_data(header)
+            return data[offer.args[0] :]
+        return None
 
     def on_message_begin(self) -> None:
         if self._asking_since is None:
             self._asking_since = time.monotonic()
-        self._header_bytes = 0
+        self._header_bytes = -self._read_before
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._header_bytes is not None:  # what comes behind a body, nobody asked for: no header grows by it
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._header_bytes = None
+        self._idle_bytes = 0
+        self._in_body = True
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size > self.limits.max_header_bytes:
             self._status = _TOO_LARGE
@@ -70,10 +135,22 @@ class BoundedProtocol(HttpToolsProtocol):
         hosts = sum(name == b"host" for name, _ in self.headers)
         if hosts != 1 and (hosts or self.parser.get_http_version() != "1.0"):
             raise _RefusedError
-        super().on_headers_complete()
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            self._offered = self._header_without_offer()
+        else:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._idle_bytes = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._offered:
+            return
         self._asking_since = None
+        self._in_body = False
+        self._idle_bytes = 0
+        self._read_before = self._read
         super().on_message_complete()
 
     def eof_received(self) -> None:
@@ -81,18 +158,6 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.cycle is not None:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-
-    def pause_writing(self) -> None:
-        self._unread_since = time.monotonic()
-        super().pause_writing()
-
-    def resume_writing(self) -> None:
-        self._unread_since = None
-        super().resume_writing()
-
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - it is uvicorn's
-        """Whatever the parser does not understand, or one of the above has refused."""
-        self._refuse(self._status)
 
     @property
     def is_idle(self) -> bool:
@@ -105,22 +170,104 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def sweep(self, now: float) -> None:
         """Ends it if its client takes too long."""
-        if self._unread_since is not None and now - self._unread_since > self.limits.patience_s:
+        self._settle(now)
+        if self._debt is not None and now - self._debt.since > self.limits.patience_s:
             self.transport.abort()
         elif self._asking_since is not None and now - self._asking_since > self.limits.patience_s:
             if self._header_bytes is None and self.is_idle:
                 self.transport.abort()
             else:
-                self._refuse(b"408 Request Timeout")
+                self._refuse(_TOO_LATE)
 
-    def _refuse(self, status: bytes) -> None:
-        """Says so and closes, unless an answer is on its way already: then it just closes."""
+    def _header_without_offer(self) -> bytes:
+        version = self.parser.get_http_version().encode()
+        lines = [self.parser.get_method() + b" " + self.url + b" HTTP/" + version]
+        for name, value in self.headers:
+            kept = value
+            if name == b"connection":
+                kept = b",".join(one for one in value.split(b",") if one.strip().lower() not in _OFFERS)
+            if name not in _OFFERS:
+                lines.append(name + b": " + kept)
+        return b"\r\n".join([*lines, b"", b""])
+
+    def _settle(self, now: float) -> None:
+        """A debt is one answer's, or those of all that were there when it began: it ends when these have been read, not
+        when some of it has. What is added afterwards is another one's, unless it is the same answer's.
+        """
+        unread = self.transport.get_write_buffer_size()
+        written = self.transport.written
+        if not unread:
+            self._debt = None
+        elif self._debt is None or written - unread >= self._debt.until:
+            self._debt = _Debt(now, written, self.cycle)
+        elif self._debt.cycle is self.cycle:
+            self._debt.until = written
+
+    def _refuse(self, status: int) -> None:
+        """Has the application say so and closes, unless an answer is on its way already: then it just closes."""
         self._asking_since = None
-        if self.transport.is_closing():
+        if self._refused or self.transport.is_closing():
             return
-        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            self.transport.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
-        self.transport.close()
+        self._refused = True
+        cycle = self.cycle
+        if self.pipeline or (cycle is not None and cycle.response_started and self._is_within_answer):
+            self.transport.close()
+            return
+        is_begun = not self.is_idle
+        if is_begun:
+            cycle.scope[REFUSED] = Refusal(status, is_told=False)  # type: ignore[typeddict-unknown-key]
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self._ask_for_refusal(Refusal(status, is_told=is_begun))
+
+    @property
+    def _is_within_answer(self) -> bool:
+        """Whether what has been answered, or is being, is the request that is still being read."""
+        return not self.cycle.response_complete or self._in_body
+
+    def _ask_for_refusal(self, refusal: Refusal) -> None:
+        super().on_message_begin()
+        scope: Any = self.scope
+        scope |= {"method": "", "path": "", "raw_path": b"", "query_string": b"", REFUSED: refusal}
+        self.cycle = RequestResponseCycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=False,
+            on_response=self.on_response_complete,
+        )
+        self._start_asgi_task(self.cycle, self.app)
+
+
+class _Counted:
+    """A transport, and how many bytes it has been given."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self.written = 0
+
+    def write(self, data: bytes) -> None:
+        if not self._transport.is_closing():  # an answer that its client has not stayed for
+            self.written += len(data)
+            self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+@dataclass(slots=True)
+class _Debt:
+    """Owed since then, and read once that many bytes are; `cycle`: the answer that is being written, as it began."""
+
+    since: float
+    until: int
+    cycle: Any
 
 
 def sweep(connections: Iterable[Any]) -> None:
@@ -132,7 +279,7 @@ def sweep(connections: Iterable[Any]) -> None:
 
 
 class _RefusedError(Exception):
-    """Ends the parser's work on a request, which then calls `send_400_response`."""
+    """Ends the parser's work on a request, with `_status`."""
 
 
 def bounded(limits: ConnectionLimits) -> type[BoundedProtocol]:

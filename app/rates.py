@@ -1,7 +1,10 @@
 """How often somebody may ask. Imported only where it matters: what counts takes megabytes."""
 
+import asyncio
 import logging
+import math
 import time
+from typing import Final
 
 from limits import RateLimitItem, parse_many
 from limits.aio.storage import Storage
@@ -9,7 +12,13 @@ from limits.aio.strategies import MovingWindowRateLimiter
 from limits.errors import ConfigurationError, StorageError
 from limits.storage import storage_from_string
 
-from app.errors import RateLimitedError, StartError
+from app.errors import RateLimitedError, StartError, hide_password
+
+STORAGE_S: Final = 0.5
+"""Longest wait for the counts. Nobody's answer is worth less than that he has not asked too often."""
+
+PASSING_S: Final = 5.0
+"""How long nobody is counted after that, or each request would wait as long."""
 
 _log = logging.getLogger("sentopic")
 
@@ -19,19 +28,25 @@ class Rates:
 
     def __init__(self, limits: list[RateLimitItem], storage: Storage) -> None:
         self._limits, self._window = limits, MovingWindowRateLimiter(storage)
-        self._quiet_until = 0.0
+        self._quiet_until = self._passing_until = -math.inf
 
     async def count(self, who: str) -> None:
         """Raises RateLimitedError. Where the counts cannot be reached, everybody passes, and the log says so."""
+        if time.monotonic() < self._passing_until:
+            return
         try:
-            for limit in self._limits:
-                if not await self._window.hit(limit, who):
-                    reset, _ = await self._window.get_window_stats(limit, who)
-                    raise RateLimitedError(max(1, int(reset - time.time()) + 1))
-        except StorageError as error:
-            if time.monotonic() > self._quiet_until:
-                self._quiet_until = time.monotonic() + 60
-                _log.error("rates are not limited: their storage does not answer (%s)", error)
+            async with asyncio.timeout(STORAGE_S):
+                for limit in self._limits:
+                    if not await self._window.hit(limit, who):
+                        reset, _ = await self._window.get_window_stats(limit, who)
+                        raise RateLimitedError(max(1, int(reset - time.time()) + 1))
+        except (StorageError, TimeoutError) as error:
+            now = time.monotonic()
+            self._passing_until = now + PASSING_S
+            if now > self._quiet_until:
+                self._quiet_until = now + 60
+                why = hide_password(str(error)) or f"in {STORAGE_S:g} s"
+                _log.error("rates are not limited: their storage does not answer (%s)", why)
 
 
 def open_rates(rates: str, storage: str) -> Rates:
@@ -41,7 +56,8 @@ def open_rates(rates: str, storage: str) -> Rates:
         library = {"implementation": "redispy"} if storage.startswith("redis") else {}
         opened = storage_from_string(f"async+{storage}", wrap_exceptions=True, **library)
     except (ValueError, ConfigurationError, ImportError) as error:
-        raise StartError(f"rates {rates!r} in {storage}: {error}") from error
+        where, why = (hide_password(text) for text in (storage, str(error)))
+        raise StartError(f"rates {rates!r} in {where}: {why}") from None
     if not isinstance(opened, Storage):
-        raise StartError(f"rates cannot be counted in {storage}")
+        raise StartError(f"rates cannot be counted in {hide_password(storage)}")
     return Rates(limits, opened)

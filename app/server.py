@@ -23,6 +23,9 @@ Build = Callable[[], tuple[App, AbstractAsyncContextManager[Any]]]
 
 _log = logging.getLogger("sentopic")
 _TICKS_A_SECOND: Final = 10
+_STOP_S: Final = 60.0
+"""Longest time, beyond what clients have to send and to read, until a stop waits for no answer any more."""
+
 _CLOSE: Final = (b"connection", b"close")
 
 
@@ -96,6 +99,7 @@ class Server(uvicorn.Server):
             service,
             lifespan="off",
             http=bounded(connections),
+            ws="none",
             log_config=None,
             access_log=False,
             server_header=False,
@@ -103,7 +107,7 @@ class Server(uvicorn.Server):
             timeout_keep_alive=math.ceil(connections.keep_alive_s),
         )
         super().__init__(config)
-        self._keep_alive_s = connections.keep_alive_s
+        self._connections = connections
         self._service, self._lifeline = service, lifeline
         self._hurry = self._asked = False
         self._reloading: asyncio.Task[None] | None = None
@@ -154,16 +158,33 @@ class Server(uvicorn.Server):
             self._reloading = None
 
     async def shutdown(self, sockets: Any = None) -> None:
-        """Takes no more connections. Those there are close with their next answer, or when they have been idle."""
+        """Takes no more connections. Those there close with their next answer, or when they have been idle.
+
+        Clients that still owe something, their request's end or to read, have as long for it as they always have.
+        """
         if self._reloading is not None:
             await self._reloading
         for server in self.servers:
             server.close()
         self._service.closing = True
-        loop = asyncio.get_running_loop()
-        until = loop.time() + self._keep_alive_s + 0.5
-        while self.server_state.connections and not (self._hurry or self.force_exit) and loop.time() < until:
+        left_s = await self._let_go()
+        for connection in list(self.server_state.connections):  # they wait for an answer that does not come
+            connection.transport.abort()
+        self.config.timeout_graceful_shutdown = math.ceil(left_s) + 1
+        await super().shutdown(sockets)
+        for task in self.server_state.tasks:
+            task.cancel()
+        await self._service.stop()
+
+    async def _let_go(self) -> float:
+        """Until all connections are closed, or in vain for too long; how many seconds are left."""
+        now = asyncio.get_running_loop().time
+        idle_until = now() + self._connections.keep_alive_s + 0.5
+        until = idle_until + 2 * self._connections.patience_s + _STOP_S
+        while self.server_state.connections and not self.force_exit and now() < until:
             await asyncio.sleep(0.02)
             sweep(self.server_state.connections)
-        await super().shutdown(sockets)
-        await self._service.stop()
+            if self._hurry or now() >= idle_until:
+                for connection in list(self.server_state.connections):
+                    connection.shutdown()
+        return 0.0 if self.force_exit else max(0.0, until - now())

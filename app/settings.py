@@ -1,9 +1,10 @@
 """Every setting once: its default, its unit and its reason. The only reader of the environment."""
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.bundle import Digest
@@ -12,6 +13,14 @@ from app.engines.open import EngineName
 from app.errors import SettingsError
 from app.logs import LogFormat
 
+
+def _check_network(value: str) -> str:
+    if value != "*":
+        ip_network(value)  # raises ValueError
+    return value
+
+
+Network = Annotated[str, AfterValidator(_check_network)]
 Origin = Annotated[str, StringConstraints(pattern=r"^(\*|https?://[^/\s*]+)$")]
 
 SHIPPED = Path(__file__).resolve().parent.parent / "artifacts"
@@ -20,7 +29,9 @@ SHIPPED = Path(__file__).resolve().parent.parent / "artifacts"
 class Settings(BaseSettings):
     """Set by `SENTOPIC_<NAME>` in the environment or in `.env`; options of `sentopic serve` come before both."""
 
-    model_config = SettingsConfigDict(env_prefix="SENTOPIC_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="SENTOPIC_", env_file=".env", extra="ignore", frozen=True, allow_inf_nan=False
+    )
 
     host: str = Field("127.0.0.1", description="Address to listen on. Loopback, so that nothing is open by accident.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one and says which.")
@@ -43,6 +54,12 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(
         1_000_000, ge=1_000, description="Largest request body; a larger job goes in several batches."
+    )
+    max_json_depth: int = Field(
+        16,
+        ge=2,
+        le=200,
+        description="Deepest JSON of a body, in brackets; no request that fits the schema needs three.",
     )
     max_text_chars: int = Field(
         100_000, ge=1, description="Longest text: a short novel's chapter; it costs up to 501 windows."
@@ -96,7 +113,7 @@ class Settings(BaseSettings):
     rate_storage: str = Field(
         "memory://", description="Where they are counted. Several workers need one in common: `redis://host:6379`."
     )
-    trusted_proxies: list[str] = Field(
+    trusted_proxies: list[Network] = Field(
         [],
         description="Addresses or networks (a JSON list) whose `X-Forwarded-For` is believed; nobody else's is.",
     )

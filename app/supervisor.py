@@ -15,6 +15,7 @@ import os
 import select
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -32,6 +33,9 @@ HUNG_AFTER_S: Final = 5.0
 START_S: Final = 300.0
 """Longest time until a worker is ready: a GPU's kernels are compiled first."""
 
+STUCK_AFTER_S: Final = 30.0
+"""As `HUNG_AFTER_S`, for a worker that starts: what it loads may keep its threads from saying anything for a while."""
+
 BACKOFF_S: Final = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Wait before the next attempt, by how many have failed in a row."""
 
@@ -48,8 +52,19 @@ class Lifeline:
     def __init__(self, descriptor: int, place: int) -> None:
         os.set_blocking(descriptor, False)
         self._descriptor, self.place = descriptor, place
+        self._ready = threading.Event()
+
+    def beat_until_ready(self) -> None:
+        """In a thread, while whatever must be loaded is loaded."""
+
+        def beat() -> None:
+            while not self._ready.wait(BEAT_S) and self.beat():
+                pass
+
+        threading.Thread(target=beat, name="starting", daemon=True).start()
 
     def tell_ready(self) -> None:
+        self._ready.set()
         self._say(_READY)
 
     def beat(self) -> bool:
@@ -76,6 +91,7 @@ class _Worker:
     line: int
     generation: int
     place: int
+    started: float
     heard: float
     ready: bool = False
     why: str = ""
@@ -88,7 +104,9 @@ class _Worker:
     @property
     def silent_at(self) -> float:
         """When it has said nothing for too long. One that was dismissed has no event loop left to beat in."""
-        return self.kill_at if self.dismissed else self.heard + (HUNG_AFTER_S if self.ready else START_S)
+        if self.dismissed:
+            return self.kill_at
+        return self.heard + HUNG_AFTER_S if self.ready else min(self.started + START_S, self.heard + STUCK_AFTER_S)
 
     def listen(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -123,6 +141,7 @@ class Supervisor(Generic[Shared]):
         self._started = self._stopping = self._failed = self._asked = False
         self._failures = 0
         self._not_before = 0.0
+        self._tended = -math.inf
 
     def run(self, on_ready: Callable[[Shared], None], on_stop: Callable[[], None]) -> int:
         """The exit status: 0 after SIGTERM or SIGINT, 1 if a first worker cannot start. Raises what `read` raises at
@@ -193,6 +212,10 @@ class Supervisor(Generic[Shared]):
             if pid:
                 self._bury(worker, os.waitstatus_to_exitcode(status))
         now = time.monotonic()
+        if now - self._tended > 2 * BEAT_S:  # it stood still itself, and has heard nobody: the machine slept, say
+            for worker in self._workers:
+                worker.heard = max(worker.heard, now)
+        self._tended = now
         for worker in self._workers:
             if now >= worker.silent_at:
                 what = "end" if worker.dismissed else "answer"
@@ -276,11 +299,13 @@ class Supervisor(Generic[Shared]):
         if pid:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEEDED)
             os.close(end)
-            self._workers.append(_Worker(pid, line, generation, place, heard=time.monotonic()))
+            now = time.monotonic()
+            self._workers.append(_Worker(pid, line, generation, place, started=now, heard=now))
             return
         status, lifeline = 1, Lifeline(end, place)
         try:
             _forget_parent([line, *(worker.line for worker in self._workers)])
+            lifeline.beat_until_ready()
             self._work(self._shared[generation], lifeline)
             status = 0
         except SentopicError as error:

@@ -1,5 +1,7 @@
 """What requests take together is bounded, and all of it comes back."""
 
+import asyncio
+
 import pytest
 
 from app.admission import Admission
@@ -22,13 +24,31 @@ def test_permits_come_back_whatever_becomes_of_the_request() -> None:
     assert admission.permits == 1
 
 
-def test_room_for_bodies_is_shared_to_the_last_byte() -> None:
-    admission = Admission(permits=1, room_bytes=100)
-    admission.hold(60)
-    admission.hold(40)
-    with pytest.raises(OverloadedError):
-        admission.hold(1)
-    admission.release(60)
-    admission.hold(60)
-    admission.release(100)
-    assert admission.room_bytes == 100
+def test_room_for_bodies_is_shared_to_the_last_byte_and_then_taken_from_whoever_sends_for_longest() -> None:
+    async def scene() -> None:
+        admission = Admission(permits=1, room_bytes=100)
+
+        async def send_slowly() -> str:
+            with admission.incoming() as room:
+                room.hold(60)
+                try:
+                    await asyncio.sleep(60)
+                except asyncio.CancelledError:
+                    assert room.taken
+                    room.handler.uncancel()
+                    return "refused"
+            return "sent"
+
+        slow = asyncio.create_task(send_slowly())
+        await asyncio.sleep(0)
+        with admission.incoming() as room:
+            room.hold(40)
+            assert admission.room_bytes == 0
+            room.hold(1)
+            assert await slow == "refused"
+            room.hold(59)
+            with pytest.raises(OverloadedError):
+                room.hold(1)
+        assert admission.room_bytes == 100
+
+    asyncio.run(scene())

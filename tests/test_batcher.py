@@ -6,6 +6,7 @@ from itertools import chain, pairwise
 
 import numpy as np
 import pytest
+import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -120,7 +121,7 @@ def test_burst_may_fill_the_queue_but_a_load_that_is_too_much_cannot_keep_it_ful
     asyncio.run(scene())
 
 
-def test_while_too_much_keeps_arriving_no_more_than_a_batch_waits_and_then_bursts_may_come_again() -> None:
+def test_while_too_much_keeps_arriving_little_more_than_half_a_batch_waits_and_then_bursts_may_come_again() -> None:
     now = [0.0]
 
     async def scene() -> None:
@@ -147,7 +148,7 @@ def test_while_too_much_keeps_arriving_no_more_than_a_batch_waits_and_then_burst
             now[0] = 0.5
             waiting[:] = [asyncio.create_task(queue.predict(windows(0), 60))]
             await until(lambda: len(engine.batches[-1]) == 1)
-            await fill(5)
+            await fill(3)
             with pytest.raises(OverloadedError):
                 queue.refuse_if_crowded()
             now[0] = 2.0
@@ -587,3 +588,23 @@ def test_failure_in_the_background_is_told_to_its_asker_alone() -> None:
             assert len((await queue.predict(windows(1), 60, background=True)).probabilities) == 1
 
     asyncio.run(scene())
+
+
+def test_asker_without_time_leaves_nothing_behind_and_harms_nobody() -> None:
+    """uvloop has no timers for no time, and once gave a handle that does not know when it is due."""
+
+    async def scene() -> None:
+        engine = GatedEngine(is_open=False)
+        async with batcher(engine, queue=100) as queue:
+            busy = asyncio.create_task(queue.predict(windows(0), 5))
+            await until(lambda: engine.batches)
+            late = [asyncio.create_task(queue.predict(windows(1), 0.0)) for _ in range(3)]
+            fine = asyncio.create_task(queue.predict(windows(2), 5))
+            for found in await asyncio.gather(*late, return_exceptions=True):
+                assert isinstance(found, DeadlineError)
+            engine.gate.set()
+            assert (await fine).probabilities[0, 0] == 2
+            await busy
+            assert not queue._open
+
+    uvloop.run(scene())

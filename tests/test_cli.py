@@ -319,3 +319,18 @@ def test_environment_variable_is_a_setting_of_serve() -> None:
     ran = subprocess.run(command(), capture_output=True, text=True, cwd=ROOT, env=environment, timeout=30, check=False)
     assert ran.returncode == 2
     assert ran.stderr.startswith("sentopic: SENTOPIC_ENGINE")
+
+
+@needs_proc
+def test_reload_that_is_asked_for_too_early_ends_no_service(tmp_path: Path) -> None:
+    command_line = command("--port", "0", "--bundle", str(SHIPPED / "topic" / "gru"))
+    with subprocess.Popen(command_line, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        status = Path(f"/proc/{process.pid}/status")
+        try:
+            until(lambda: int(re.findall(r"SigIgn:\t(\w+)", status.read_text())[0], 16) & 1)  # it has begun
+            process.send_signal(signal.SIGHUP)
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("Sentopic ")
+        finally:
+            process.terminate()
+            process.wait(10)

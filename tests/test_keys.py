@@ -1,6 +1,7 @@
 """Keys are shown once, kept as hashes, and useless once they are revoked."""
 
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -10,8 +11,8 @@ from hypothesis import strategies as st
 
 from app import keys
 from app.cli import main
-from app.errors import KeyStoreError
-from app.keys import Keyring
+from app.errors import KeyStoreError, UsageError
+from app.keys import Keyring, create, open_store
 
 
 @pytest.fixture(params=["file", "database"])
@@ -141,6 +142,48 @@ def test_commands_make_list_and_revoke(place: str, capsys: pytest.CaptureFixture
     assert Keyring(keys.open_store(place)).find(token) is None
 
 
+def test_name_that_an_old_file_holds_cannot_write_to_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "keys"
+    keys.create(keys.open_store(str(path)), "shop", ["predict"])
+    path.write_text(path.read_text().replace("shop", r"\u001b[2Jshop\n\u202e"))
+    assert main(["keys", "list", "--keys", str(path)]) == 0
+    shown = capsys.readouterr().out
+    assert shown.endswith("  \N{REPLACEMENT CHARACTER}[2Jshop\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}\n")
+    assert shown.count("\n") == 1
+
+
 def test_command_without_a_place_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["keys", "list"]) == 2
     assert "SENTOPIC_KEYS" in capsys.readouterr().err
+
+
+def test_file_of_keys_keeps_its_owner_and_mode(tmp_path: Path) -> None:
+    """Or a service of another user could not read it any more, and would go on with the keys that it has."""
+    path = tmp_path / "keys"
+    store = open_store(str(path))
+    create(store, "first", ["predict"])
+    path.chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown(path, 65_534, 65_534)
+    before = path.stat()
+    create(store, "second", ["predict"])
+    after = path.stat()
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:hunter2@h:bad/db", "sqlite:////no/such/place/keys.db", "nothing://u:hunter2@h/db"]
+)
+def test_database_that_cannot_be_opened_is_one_line_without_its_password(url: str) -> None:
+    with pytest.raises(KeyStoreError) as refused:
+        open_store(url).read()
+    assert len(str(refused.value).splitlines()) == 1
+    assert "hunter2" not in str(refused.value)
+
+
+def test_name_that_cannot_be_shown_is_refused(tmp_path: Path) -> None:
+    for name in ("a\nb", "\x1b[2J", "\udc80"):
+        with pytest.raises(UsageError):
+            create(open_store(str(tmp_path / "keys")), name, ["predict"])

@@ -11,7 +11,6 @@ from app.settings import SHIPPED, Settings, load_settings
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
 LIMITS = PAGE.with_name("limits.md")
-LIMITS = PAGE.with_name("limits.md")
 
 
 def test_table_says_what_the_code_does() -> None:
@@ -64,6 +63,8 @@ def test_file_is_read_and_an_option_comes_before_it(tmp_path: Path) -> None:
         ("PORT", "70000"),
         ("ENGINE", "cuda"),
         ("DEADLINE_S", "0"),
+        ("MAX_WAIT_S", "inf"),
+        ("DEADLINE_S", "nan"),
         ("BUNDLE", "a,b"),
         ("WORKERS", "0"),
         ("TRACE_ENDPOINT", "localhost:4318"),

@@ -24,7 +24,7 @@ from app.errors import StartError
 from app.supervisor import Supervisor
 
 logs.configure("text")
-supervisor.HUNG_AFTER_S, supervisor.BACKOFF_S = 0.6, (0.0, 0.3)
+supervisor.HUNG_AFTER_S, supervisor.STUCK_AFTER_S, supervisor.BACKOFF_S = 0.6, 1.5, (0.0, 0.3)
 here, workers, stop_s, ends = Path({here!r}), 2, 5.0, []
 
 def read():
@@ -325,3 +325,44 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_time_in_which_all_stood_still_is_nobodys_silence(tmp_path: Path) -> None:
+    """As when a container is paused, or a machine sleeps."""
+    with playing(tmp_path) as play:
+        before = play.workers
+        everybody = [play.process.pid, *before]
+        for pid in everybody:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(2.5)
+        for pid in everybody:
+            os.kill(pid, signal.SIGCONT)
+        time.sleep(0.5)
+        assert play.workers == before
+        assert play.said == ""
+
+
+def test_worker_that_hangs_while_it_starts_is_killed_and_replaced(tmp_path: Path) -> None:
+    scene = """
+    def work(what, lifeline):
+        if (here / "stuck").exists():
+            (here / "stuck").unlink()
+            os.kill(os.getpid(), signal.SIGSTOP)
+        live(lifeline)
+    """
+    with playing(tmp_path, scene) as play:
+        (tmp_path / "stuck").touch()
+        dies, lives = play.workers
+        os.kill(dies, signal.SIGKILL)
+        play.until(lambda: "does not answer and is killed" in play.said)
+        play.until(lambda: len(play.workers) == 2 and lives in play.workers)
+
+
+def test_worker_that_takes_its_time_to_start_is_let(tmp_path: Path) -> None:
+    scene = """
+    def work(what, lifeline):
+        time.sleep(2)
+        live(lifeline)
+    """
+    with playing(tmp_path, scene) as play:
+        assert play.said == ""

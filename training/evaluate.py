@@ -201,10 +201,14 @@ def macro_f1_interval(counts: list[list[int]], draws: int = 1_000) -> tuple[floa
     return float(low), float(high)
 
 
-def fit_calibration(windows: NDArray[np.float32], owner: NDArray[np.int64], labels: Labels) -> Calibration:
+def fit_calibration(
+    windows: NDArray[np.float32], owner: NDArray[np.int64], labels: Labels, *, doubt: float = 0.0
+) -> Calibration:
     """What makes the log loss of the texts least; `windows` (windows, labels): probabilities, text after text.
 
-    Where every text has one window, that is temperature and damping alone. Nothing is `uncertain` yet.
+    Where every text has one window, that is temperature and damping alone. Nothing is `uncertain` yet. `doubt`: how
+    likely each label is taken to be wrong, whatever it is: a dozen texts that are all answered right prove nothing
+    (Platt, 1999, "Probabilistic outputs for support vector machines", takes 1 in two more than there are texts).
     """
     logits = np.log(np.maximum(windows, 1e-7, dtype=np.float64))
     count = np.bincount(owner)
@@ -217,7 +221,12 @@ def fit_calibration(windows: NDArray[np.float32], owner: NDArray[np.int64], labe
         mixed = (average + share * last) / (1 + share)
         confidence = softmax(mixed, axis=1).max(axis=1, keepdims=True)
         mixed = mixed * (1 + growth * length) * (1 - damping * confidence) / np.exp(log_temperature)
-        return float(-log_softmax(mixed, axis=1)[np.arange(len(labels)), labels].mean())
+        told = log_softmax(mixed, axis=1)
+        right = told[np.arange(len(labels)), labels]
+        if not doubt:
+            return float(-right.mean())
+        others = (told.sum(axis=1) - right) / (told.shape[1] - 1)
+        return float(-((1 - doubt) * right + doubt * others).mean())
 
     of_windows = (0, 5) if count.max() > 1 else (0, 0)
     bounds = [(np.log(0.05), np.log(20)), (-1, _MOST_DAMPED), of_windows, of_windows]

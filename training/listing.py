@@ -11,7 +11,8 @@ from training.recipes import EXERCISES, RECIPES, Recipe
 MEASURED: Final = Path(__file__).with_name("measured.json")
 """What `sentopic-train compare` measured last: recipe id -> figures over seeds."""
 
-LABELS: Final = {"imdb": len(imdb.LABELS), "reuters": len(reuters.LABELS)}
+LABELS: Final = {"imdb": len(imdb.LABELS), "reuters": len(reuters.LABELS), "table": 2}
+"""Of a user's own table nobody knows: as few as there can be."""
 
 
 def describe_all() -> list[dict[str, Any]]:

@@ -86,7 +86,8 @@ def _write(
 
     draft = _draft(trained, recipe, dataset, parts, staging)
     judge = engine if trained is chosen else _compile_aside(chosen.model, recipe, dataset)
-    calibrated = draft.model_copy(update={"calibration": _calibrate(draft, judge, held_out, recipe)})
+    doubt = 1 / (len(parts[1]) + 2) if dataset.audit else 0.0
+    calibrated = draft.model_copy(update={"calibration": _calibrate(draft, judge, held_out, recipe, doubt)})
     learned = (dataset.train if recipe.refit else parts[0]) if dataset.audit else None
     found = figures.measure(calibrated, judge, engine, dataset, parts[1], learned)
     measured = calibrated.model_copy(update={"metrics": found.headline(recipe.windows)})
@@ -188,8 +189,9 @@ def _compare(model: keras.Model, engine: Engine, examples: EncodedExamples, wind
         raise PublishError(f"the compiled model is {gap:.1e} away from Keras', more than the {AGREEMENT:g} allowed")
 
 
-def _calibrate(draft: Manifest, engine: Engine, held_out: EncodedExamples, recipe: Recipe) -> Calibration:
-    found = fit_calibration(predict(engine, held_out.ids), held_out.owner, held_out.labels)
+def _calibrate(draft: Manifest, engine: Engine, held_out: EncodedExamples, recipe: Recipe, doubt: float) -> Calibration:
+    """`doubt`: see `fit_calibration`; a user's own table may hold out a dozen texts."""
+    found = fit_calibration(predict(engine, held_out.ids), held_out.owner, held_out.labels, doubt=doubt)
     scores = score_texts(engine, draft.model_copy(update={"calibration": found}), held_out)
     threshold = fit_threshold(scores, held_out.labels, recipe.answer_accuracy)
     return found.model_copy(update={"uncertain_below": threshold})

@@ -36,7 +36,8 @@ class Rival:
     p_value: float = 1.0
 
     def to_json(self) -> dict[str, Any]:
-        return {key: round(value, 6) if isinstance(value, float) else value for key, value in asdict(self).items()}
+        rounded = {key: round(getattr(self, key), 6) for key in ("accuracy", "low", "high")}
+        return {**asdict(self), **rounded, "p_value": float(f"{self.p_value:.3g}")}
 
 
 def learn(dataset: Dataset, part: Examples) -> dict[str, Answer]:
@@ -83,7 +84,7 @@ def judge(accuracy: float, rivals: Sequence[Rival]) -> str:
     """A sentence on the network beside the best of them, on the same texts."""
     rival = best(rivals)
     beside = f"{accuracy:.1%} to {rival.accuracy:.1%} on the test texts"
-    alone = f"it alone is right {rival.better:,} times, the other {rival.worse:,} times, p = {rival.p_value:.2g}"
+    alone = f"right alone: the network {rival.better:,}, the other {rival.worse:,}, p = {rival.p_value:.2g}"
     if accuracy < rival.accuracy:
         doubt = "" if rival.p_value < _CHANCE else ", which may be chance"
         return f"The network is worse than {rival.name}: {beside}{doubt} ({alone})."

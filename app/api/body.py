@@ -1,8 +1,11 @@
 """Reads a request's JSON body: bounded, strict, and never echoed."""
 
+import asyncio
 import json
+import re
 from typing import Any, TypeVar
 
+import numpy as np
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
@@ -13,44 +16,77 @@ from app.errors import (
     ClientLeftError,
     InvalidRequestError,
     NotJsonError,
+    OverloadedError,
     UnsupportedMediaTypeError,
 )
+from app.settings import Settings
+
+_UNKNOWN_FIELD: dict[str, object] = {
+    "loc": [],
+    "type": "extra_forbidden",
+    "msg": "There is a field that the schema does not have",
+}
+"""Its name is the client's own text, so it is left out."""
 
 _PLAIN = {
-    "extra_forbidden": "There is a field that the schema does not have",
     "string_pattern_mismatch": "There is nothing to read but white space",
 }
+_MOST_DIGITS = 18
+"""Of a length that can be right, whatever is set."""
+
+_STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_STEPS = np.zeros(256, np.int8)
+_STEPS[list(b"[{")], _STEPS[list(b"]}")] = 1, -1
+"""By how much each byte outside of strings changes the depth."""
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
-async def read_json(request: Request, model: type[Model], max_bytes: int, admission: Admission) -> Model:
+async def read_json(request: Request, model: type[Model], settings: Settings, admission: Admission) -> Model:
     """The body as `model`. Raises the RequestError that says what the client should mend, or OverloadedError."""
     headers = dict(request.scope["headers"])
     media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     if media_type != b"application/json" or b"content-encoding" in headers:
         raise UnsupportedMediaTypeError("The body must be application/json, without a content encoding.")
-    body = await _read(request, headers.get(b"content-length", b"0"), max_bytes, admission)
+    body = await _read(request, headers.get(b"content-length", b"0"), settings.max_body_bytes, admission)
+    if is_deep(body, settings.max_json_depth):
+        raise NotJsonError(f"The body's JSON is more than {settings.max_json_depth} levels deep.")
     try:
-        return model.model_validate_json(body)
+        read = model.model_validate_json(body)
     except ValidationError as error:
         raise _explain(error, body) from None
+    if read.model_extra:
+        raise InvalidRequestError([_UNKNOWN_FIELD])
+    return read
+
+
+def is_deep(body: bytes, most: int) -> bool:
+    """Whether brackets stand in more than `most` others, strings left out. Most bodies have fewer of them in all."""
+    if body.count(b"[") + body.count(b"{") <= most:
+        return False
+    steps = _STEPS[np.frombuffer(_STRINGS.sub(b"", body), np.uint8)]
+    return bool(steps.cumsum(dtype=np.int32).max(initial=0) > most)
 
 
 async def _read(request: Request, declared: bytes, max_bytes: int, admission: Admission) -> bytes:
-    if not declared.isdigit() or int(declared) > max_bytes:
+    digits = declared.lstrip(b"0")
+    if not declared.isdigit() or len(digits) > _MOST_DIGITS or int(digits or b"0") > max_bytes:
         raise BodyTooLargeError(max_bytes)
-    body, held = bytearray(), 0
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > max_bytes:
-                raise BodyTooLargeError(max_bytes)
-            admission.hold(len(chunk))
-            held += len(chunk)
-    except ClientDisconnect:
-        raise ClientLeftError from None
-    finally:
-        admission.release(held)
+    body = bytearray()
+    with admission.incoming() as room:
+        try:
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > max_bytes:
+                    raise BodyTooLargeError(max_bytes)
+                room.hold(len(chunk))
+        except ClientDisconnect:
+            raise ClientLeftError from None
+        except asyncio.CancelledError:
+            if not room.taken:
+                raise
+            room.handler.uncancel()
+            raise OverloadedError(retry_after_s=1) from None
     return bytes(body)
 
 
@@ -62,10 +98,8 @@ def _explain(error: ValidationError, body: bytes) -> NotJsonError | InvalidReque
 
 
 def describe_fault(detail: Any) -> dict[str, object]:
-    """Type, place and message. An unknown field's name is the client's own text, so it is left out."""
-    unknown = detail["type"] == "extra_forbidden"
-    loc = list(detail["loc"][:-1] if unknown else detail["loc"])
-    return {"loc": loc, "type": detail["type"], "msg": _PLAIN.get(detail["type"], detail["msg"])}
+    """Type, place and message."""
+    return {"loc": list(detail["loc"]), "type": detail["type"], "msg": _PLAIN.get(detail["type"], detail["msg"])}
 
 
 def _is_json(body: bytes) -> bool:

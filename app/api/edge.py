@@ -8,9 +8,8 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import errors
-from app.api.security import Guard
-from app.errors import RequestError
 from app.metrics import NO_TASK, OTHER, Metrics
+from app.protocol import REFUSED
 
 ID: Final = "sentopic.id"
 """Where in a request's scope its id stands."""
@@ -24,6 +23,11 @@ _UNLESS_SET: Final = {
 }
 _NO_SNIFFING: Final = (b"x-content-type-options", b"nosniff")
 _USUAL: Final = [*_UNLESS_SET.items(), _NO_SNIFFING]
+_REFUSALS: Final = {
+    400: ("bad_request", "Bad request", "The request is not HTTP that has one meaning."),
+    408: ("request_timeout", "Request timeout", "The request did not come to its end in time."),
+    431: ("header_too_large", "Header too large", "The request's header, or what frames its body, is too large."),
+}
 _log = logging.getLogger("sentopic")
 _requests = logging.getLogger("sentopic.requests")
 
@@ -31,12 +35,12 @@ _requests = logging.getLogger("sentopic.requests")
 class Edge:
     """ASGI middleware. It answers a defect, too, with a problem, so that nothing further out has to."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, guard: Guard | None = None) -> None:
-        self._app, self._metrics, self._guard = app, metrics, guard
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
+        if scope["type"] != "http" or REFUSED in scope:
+            await (self._refuse if REFUSED in scope else self._app)(scope, receive, send)
             return
         started = time.perf_counter()
         request_id = scope[ID] = secrets.token_hex(8)
@@ -51,11 +55,7 @@ class Edge:
 
         self._metrics.begin_request()
         try:
-            if self._guard is not None:
-                await self._guard.admit(scope)
             await self._app(scope, receive, sending)
-        except RequestError as error:  # the guard's; others have become answers already
-            await errors.answer(error, scope)(scope, receive, sending)
         except Exception as error:
             _log.error("a request failed", exc_info=error, extra={"request": request_id})
             if status:
@@ -63,6 +63,7 @@ class Edge:
             await errors.defect()(scope, receive, sending)
         finally:
             seconds = time.perf_counter() - started
+            status = scope[REFUSED].status if REFUSED in scope else status  # meanwhile
             task, route = scope.get(ASKED, (NO_TASK, OTHER))
             self._metrics.end_request(task, route, status, seconds)
             if _requests.isEnabledFor(logging.INFO):
@@ -70,6 +71,25 @@ class Edge:
                 told = {"request": request_id, "method": scope["method"], "path": path, "status": status}
                 told |= {"task": task, "ms": round(seconds * 1e3, 3)}
                 _requests.info("%(method)s %(path)s %(status)s %(ms)s ms %(request)s", told, extra=told)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Says why the connection takes no request that it could have answered."""
+        refusal = scope[REFUSED]
+        scope[ID] = secrets.token_hex(8)
+        if not refusal.is_told:
+            self._metrics.begin_request()
+            self._metrics.end_request(NO_TASK, OTHER, refusal.status, 0.0)
+        code, title, detail = _REFUSALS[refusal.status]
+        problem = errors.Problem(
+            type=f"urn:sentopic:problem:{code}", title=title, status=refusal.status, code=code, detail=detail
+        )
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = _complete(message["headers"], scope[ID])
+            await send(message)
+
+        await errors.respond(problem)(scope, receive, sending)
 
 
 def _complete(headers: list[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:

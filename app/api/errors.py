@@ -5,11 +5,15 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
+from pydantic.json_schema import SkipJsonSchema
 from starlette.exceptions import HTTPException
 
 from app import errors
+from app.api.body import describe_fault
 
 STATUSES: Final[dict[type[errors.SentopicError], int]] = {
     errors.NotJsonError: 400,
@@ -35,6 +39,10 @@ _TITLES: Final = {
 }  # fmt: skip
 STAGES: Final = "sentopic.stages"
 """Where in a request's scope its stages stand, so that an error can say them too."""
+_RETRY_AFTER: Final = {
+    "description": "Seconds after which to try again.",
+    "schema": {"type": "integer", "minimum": 0},
+}
 _PROBLEM_JSON: Final = "application/problem+json"
 _log = logging.getLogger("sentopic")
 
@@ -43,8 +51,13 @@ class Fault(BaseModel):
     """One thing wrong with a request, never with what was sent."""
 
     loc: Annotated[list[str | int], Field(description="Where in the body.", examples=[["text"]])]
-    type: Annotated[str, Field(examples=["string_type"])]
-    msg: Annotated[str, Field(examples=["Input should be a valid string"])]
+    type: Annotated[str, Field(description="What kind of mistake, for programs.", examples=["string_type"])]
+    msg: Annotated[str, Field(description="The same for people.", examples=["Input should be a valid string"])]
+
+
+def leave_out_default(schema: JsonDict) -> None:
+    """Of a field that is there or is not, but is never null."""
+    schema.pop("default")
 
 
 class Problem(BaseModel):
@@ -52,12 +65,21 @@ class Problem(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"description": "RFC 9457 problem details. `code` is stable."})
 
-    type: Annotated[str, Field(examples=["urn:sentopic:problem:text_too_long"])]
-    title: Annotated[str, Field(examples=["Too large"])]
-    status: Annotated[int, Field(examples=[413])]
-    code: Annotated[str, Field(examples=["text_too_long"])]
-    detail: Annotated[str, Field(examples=["A text may have 100000 characters at most."])]
-    errors: list[Fault] | None = None
+    type: Annotated[str, Field(description="The code as a URN.", examples=["urn:sentopic:problem:text_too_long"])]
+    title: Annotated[str, Field(description="The status in words.", examples=["Too large"])]
+    status: Annotated[int, Field(description="HTTP's status.", examples=[413])]
+    code: Annotated[str, Field(description="Stable: what programs go by.", examples=["text_too_long"])]
+    detail: Annotated[
+        str,
+        Field(
+            description="One sentence for people, without what was sent.",
+            examples=["A text may have 100000 characters at most."],
+        ),
+    ]
+    errors: Annotated[
+        list[Fault] | SkipJsonSchema[None],
+        Field(description="Of `invalid_request`: each thing wrong.", json_schema_extra=leave_out_default),
+    ] = None
 
 
 def describe(error: errors.SentopicError) -> Problem:
@@ -73,14 +95,26 @@ def describe(error: errors.SentopicError) -> Problem:
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route, for the OpenAPI document."""
-    content = {_PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": _TITLES[status], "content": content} for status in statuses}
+    return {status: _document(status) for status in statuses}
+
+
+def _document(status: int) -> dict[str, Any]:
+    """With all codes of that status, the first as an example."""
+    codes = [kind.code for kind, its_status in STATUSES.items() if its_status == status] or ["internal"]
+    example = _problem(status, codes[0], f"{_TITLES[status]}.").model_dump(exclude_none=True)
+    content = {_PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}}
+    response = {"description": f"{_TITLES[status]}: {', '.join(f'`{code}`' for code in codes)}.", "content": content}
+    return response | ({"headers": {"Retry-After": _RETRY_AFTER}} if status in {429, 503} else {})
 
 
 def install(app: FastAPI) -> None:
     @app.exception_handler(errors.SentopicError)
     async def _on_domain_error(request: Request, error: errors.SentopicError) -> Response:
         return answer(error, request.scope)
+
+    @app.exception_handler(RequestValidationError)
+    async def _on_bad_parameter(request: Request, error: RequestValidationError) -> Response:
+        return answer(errors.InvalidRequestError([describe_fault(fault) for fault in error.errors()]), request.scope)
 
     @app.exception_handler(HTTPException)
     async def _on_http_error(_: Request, error: HTTPException) -> Response:

@@ -2,9 +2,9 @@
 
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Path, Request
 from fastapi.responses import PlainTextResponse, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
@@ -12,7 +12,7 @@ from pydantic_core import to_json
 
 from app.admission import Admission
 from app.answers import Answer
-from app.api import errors, schemas
+from app.api import errors, schemas, tasks
 from app.api.body import describe_fault, read_json
 from app.api.departure import Departures
 from app.api.edge import ASKED, ID
@@ -38,8 +38,8 @@ def install(
 ) -> None:
     admission = Admission(settings.max_requests, settings.max_incoming_bytes)
     app.state.admission = admission
-    for task in catalog.tasks:
-        _add_task(app.router, task, catalog, settings, admission, make_stages)
+    for task, stem in tasks.name_stems(catalog.tasks).items():
+        _add_task(app.router, task, stem, catalog, settings, admission, make_stages)
     _add_descriptions(app.router, catalog, settings)
 
     @app.get("/metrics", tags=["health"], summary="For Prometheus", response_class=PlainTextResponse)
@@ -51,20 +51,21 @@ def install(
 def _add_task(
     router: APIRouter,
     task: str,
+    stem: str,
     catalog: Catalog,
     settings: Settings,
     admission: Admission,
     make_stages: Callable[[], Stages],
 ) -> None:
     manifest = catalog.find(task).manifest
-    answer_schema, batch_schema = schemas.for_task(task, [label.name for label in manifest.labels])
+    own = tasks.make(task, stem, [label.name for label in manifest.labels], catalog.models(task))
     examples = [golden.text for golden in manifest.golden]
     departures = Departures()
 
     async def predict(request: Request) -> Response:
         request.scope[ASKED] = task, "single"
         stages = request.scope[errors.STAGES] = make_stages()
-        asked = await read_json(request, schemas.PredictRequest, settings.max_body_bytes, admission)
+        asked = await read_json(request, schemas.PredictRequest, settings, admission)
         stages.end("read")
         classifier = catalog.find(task, asked.model)
         stages.model = classifier.manifest.model
@@ -87,7 +88,7 @@ def _add_task(
     async def predict_batch(request: Request) -> Response:
         request.scope[ASKED] = task, "batch"
         stages = request.scope[errors.STAGES] = make_stages()
-        asked = await read_json(request, schemas.BatchRequest, settings.max_body_bytes, admission)
+        asked = await read_json(request, schemas.BatchRequest, settings, admission)
         if len(asked.texts) > settings.max_batch_texts:
             raise BatchTooLargeError(settings.max_batch_texts)
         faults = [_check_item(text) for text in asked.texts]
@@ -102,7 +103,6 @@ def _add_task(
             _log_texts(asked.texts, content["results"])
         return respond(content, stages)
 
-    models = list(catalog.models(task))
     common: dict[str, Any] = {
         "route_class_override": DirectRoute,
         "methods": ["POST"],
@@ -115,8 +115,9 @@ def _add_task(
         predict,
         operation_id=f"predict_{task}",
         summary=f"Classify one text: {task}",
-        response_model=answer_schema,
-        openapi_extra=_documented_body(schemas.PredictRequest, models, texts),
+        response_model=own.answer,
+        response_description="The most probable label, how sure that is, and what else it might be.",
+        openapi_extra=_documented_body(own.request, texts),
         **common,
     )
     router.add_api_route(
@@ -124,8 +125,9 @@ def _add_task(
         predict_batch,
         operation_id=f"predict_{task}_batch",
         summary=f"Classify many texts: {task}",
-        response_model=batch_schema,
-        openapi_extra=_documented_body(schemas.BatchRequest, models, {"texts": {"texts": examples}}),
+        response_model=own.batch,
+        response_description="One result a text, in order: an answer, or what is wrong with that text alone.",
+        openapi_extra=_documented_body(own.batch_request, {"texts": {"texts": examples}}),
         **common,
     )
 
@@ -168,11 +170,11 @@ def _add_descriptions(router: APIRouter, catalog: Catalog, settings: Settings) -
     limits = schemas.LimitsOut.model_validate(settings, from_attributes=True)
 
     @router.get("/tasks", tags=["describe"], summary="Every task, with its labels, models and limits")
-    async def list_tasks() -> schemas.TasksOut:
-        return schemas.TasksOut(tasks=[_describe(catalog, task, limits) for task in catalog.tasks])
+    async def list_tasks() -> schemas.TaskListOut:
+        return schemas.TaskListOut(tasks=[_describe(catalog, task, limits) for task in catalog.tasks])
 
     @router.get("/tasks/{task}", tags=["describe"], summary="One task", responses=errors.documented(404))
-    async def describe_task(task: str) -> schemas.TaskOut:
+    async def describe_task(task: Annotated[str, Path(examples=["topic"])]) -> schemas.TaskOut:
         return _describe(catalog, task, limits)
 
     @router.get("/health/live", tags=["health"], summary="The process answers")
@@ -224,10 +226,9 @@ def _describe_model(classifier: Classifier, *, default: bool) -> schemas.ModelOu
     )
 
 
-def _documented_body(model: type[BaseModel], models: list[str], examples: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _documented_body(model: type[BaseModel], examples: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The request body for the OpenAPI document; the routes read it themselves, bounded and strict."""
-    schema = model.model_json_schema()
-    schema["properties"]["model"]["anyOf"][0]["enum"] = models
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
     content = {"schema": schema, "examples": {name: {"value": value} for name, value in examples.items()}}
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
 

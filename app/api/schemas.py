@@ -2,11 +2,12 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
 from app.answers import Answer, AnswerWarning
-from app.api.errors import Problem
+from app.api.errors import Problem, leave_out_default
 from app.bundle import Manifest
 from app.engines.base import Precision
 from app.explain import Explanation, WordStatus
@@ -24,48 +25,58 @@ def _whole(value: Any) -> Any:
 
 Text = Annotated[str, Field(pattern=NOT_BLANK, description="The text, at most `max_text_chars` characters.")]
 TopK = Annotated[int, Field(ge=1, le=10_000, description="How many labels to rank."), BeforeValidator(_whole)]
-ModelName = Annotated[
-    str | None, Field(description="Which of the task's models; default: the best on its held-out texts.")
-]
+WHICH_MODEL = Field(description="Which of the task's models; default: the best on its held-out texts.")
+ModelName = Annotated[str | None, WHICH_MODEL]
 
 
 class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    # Kept apart instead of forbidden: a fault for each of 100,000 unknown fields would take half a second to tell.
+    model_config = ConfigDict(extra="allow", json_schema_extra={"additionalProperties": False})
 
     model: ModelName = None
     top_k: TopK = DEFAULT_TOP_K
 
 
 class PredictRequest(_Request):
+    """One text."""
+
     text: Text
     explain: Annotated[StrictBool, Field(description="Also say which words made the answer; it takes longer.")] = False
 
 
 class BatchRequest(_Request):
+    """Many texts."""
+
     texts: Annotated[list[Any], Field(min_length=1, description="Texts; anything else fails alone, in its place.")]
 
 
 class ScoreOut(BaseModel):
-    label: str
-    score: float = Field(ge=0, le=1)
+    """A label and how probable it is."""
+
+    label: str = Field(description="One of the task's labels.")
+    score: float = Field(ge=0, le=1, description="Calibrated probability.", examples=[0.98])
 
 
 class TokensOut(BaseModel):
+    """How much of the text was read and known."""
+
     total: int = Field(description="Words in the part of the text that the model read.")
     known: int = Field(description="Those of them that have a meaning of their own in the model.")
     windows: int = Field(description="Windows of `maxlen` words that were read.")
 
 
 class WarningOut(BaseModel):
-    code: AnswerWarning
-    detail: str
+    """Something odd about an answer."""
+
+    code: AnswerWarning = Field(description="Stable: what programs go by.")
+    detail: str = Field(description="The same for people.")
 
 
 class WordOut(BaseModel):
     """A word of the text, as it stands there from `start` to `end`, counted in characters (code points)."""
 
-    start: int
-    end: int
+    start: int = Field(description="Its first character's place.")
+    end: int = Field(description="The place after its last character.")
     status: WordStatus = Field(
         description="`rare` words are all one to the model, `unknown` ones it skips, `unused` ones it does not reach."
     )
@@ -76,11 +87,15 @@ class WordOut(BaseModel):
 
 
 class VerdictOut(BaseModel):
+    """What the model thinks so far."""
+
     end: int = Field(description="A word's end, in characters.")
     score: float = Field(ge=0, le=1, description="The label's score if the text ended there.")
 
 
 class ExplanationOut(BaseModel):
+    """Which words made the answer."""
+
     label: str = Field(description="The one that is explained: the answer's.")
     words: list[WordOut] = Field(description="Every word of the text, in order.")
     verdict: list[VerdictOut] = Field(description="How the model's mind changes as it reads.")
@@ -89,76 +104,93 @@ class ExplanationOut(BaseModel):
 class AnswerOut(BaseModel):
     """`scores` are ranked and calibrated: of the answers with confidence 0.9, nine in ten are right."""
 
-    task: str
-    model: str
-    label: str
-    confidence: float = Field(ge=0, le=1)
+    task: str = Field(description="The task.")
+    model: str = Field(description="The model that answered.", examples=["gru"])
+    label: str = Field(description="The most probable label.")
+    confidence: float = Field(ge=0, le=1, description="That label's score.", examples=[0.98])
     uncertain: bool = Field(
-        description="True where the confidence is too low to rely on, or too little of the text is known."
+        description="True where the confidence is too low to rely on, or too little of the text is known.",
+        examples=[False],
     )
-    scores: list[ScoreOut]
-    tokens: TokensOut
-    warnings: list[WarningOut]
-    id: str = Field(description="Names this answer.")
-    explanation: ExplanationOut | None = Field(default=None, description="If the request asked for it.")
+    scores: list[ScoreOut] = Field(description="The `top_k` most probable labels, the best first.")
+    tokens: TokensOut = Field(description="How much of the text was read and known.")
+    warnings: list[WarningOut] = Field(description="What is odd about this answer; mostly nothing.")
+    id: str = Field(description="Names this answer.", examples=["8a487d1a49989cc3"])
+    explanation: ExplanationOut | SkipJsonSchema[None] = Field(
+        default=None, description="If the request asked for it.", json_schema_extra=leave_out_default
+    )
 
 
 class FailureOut(BaseModel):
     """Takes an answer's place in a batch."""
 
-    error: Problem
+    error: Problem = Field(description="What is wrong with this text.")
 
 
 class BatchOut(BaseModel):
-    task: str
-    model: str
+    """Answers to many texts."""
+
+    task: str = Field(description="The task.")
+    model: str = Field(description="The model that answered.", examples=["gru"])
     results: list[AnswerOut | FailureOut] = Field(description="One a text, in order.")
-    id: str
+    id: str = Field(description="Names this batch.", examples=["8a487d1a49989cc3"])
 
 
 class LabelOut(BaseModel):
-    name: str
-    display_name: str
-    share: float = Field(description="Among the training texts.")
+    """What a text may be classified as."""
+
+    name: str = Field(description="What answers call it.", examples=["earn"])
+    display_name: str = Field(description="What to call it before people.", examples=["Earnings"])
+    share: float = Field(description="Among the training texts.", examples=[0.42])
 
 
 class ModelOut(BaseModel):
-    name: str
-    default: bool
-    engine: str
-    precision: Precision
+    """A trained classifier, as it is served."""
+
+    name: str = Field(description="What requests call it.", examples=["gru"])
+    default: bool = Field(description="Whether it answers where a request names no model.")
+    engine: str = Field(description="What runs it.", examples=["onnx"])
+    precision: Precision = Field(description="Of its arithmetic.")
     sha256: str = Field(description="The bundle's seal, for `trusted_bundles`.")
-    recipe: str
-    parameters: int
-    num_words: int
-    maxlen: int
-    windows: str
-    temperature: float
-    uncertain_below: float
-    metrics: dict[str, float]
+    recipe: str = Field(description="What it was trained by.", examples=["topic-gru.v6"])
+    parameters: int = Field(description="How many weights it has.")
+    num_words: int = Field(description="Ids that it knows: words, and four that are none.")
+    maxlen: int = Field(description="Words in a window.", examples=[100])
+    windows: str = Field(description="Which part of a text it reads: `first`, `last` or `cover`, the whole.")
+    temperature: float = Field(description="What its log-odds are divided by, so that scores are probabilities.")
+    uncertain_below: float = Field(description="The confidence below which an answer is uncertain.")
+    metrics: dict[str, float] = Field(description="What was measured of it, by name.")
     papers: list[str] = Field(description="What it tells of itself, at `/tasks/{task}/{model}/{paper}`.")
 
 
 class LimitsOut(BaseModel):
-    max_text_chars: int
-    max_batch_texts: int
-    max_body_bytes: int
-    deadline_s: float
+    """What one request may have."""
+
+    max_text_chars: int = Field(description="Characters (Unicode code points) in a text.", examples=[100_000])
+    max_batch_texts: int = Field(description="Texts in a batch.", examples=[1_000])
+    max_body_bytes: int = Field(description="Bytes of the body.", examples=[1_000_000])
+    deadline_s: float = Field(description="Seconds until an answer; then 504.", examples=[10.0])
 
 
 class TaskOut(BaseModel):
-    name: str
-    labels: list[LabelOut]
-    models: list[ModelOut]
-    limits: LimitsOut
+    """What texts can be classified by."""
+
+    name: str = Field(description="It stands in the routes' paths.", examples=["topic"])
+    labels: list[LabelOut] = Field(description="All that can be answered.")
+    models: list[ModelOut] = Field(description="Those that can answer, the default first.")
+    limits: LimitsOut = Field(description="What one request may have.")
 
 
-class TasksOut(BaseModel):
-    tasks: list[TaskOut]
+class TaskListOut(BaseModel):
+    """All tasks."""
+
+    tasks: list[TaskOut] = Field(description="In the order of their names.")
 
 
 class HealthOut(BaseModel):
-    status: Literal["alive", "ready"]
+    """The answer to a probe."""
+
+    status: Literal["alive", "ready"] = Field(description="`alive`: the process answers. `ready`: so do its models.")
 
 
 def answer_out(manifest: Manifest, answer: Answer, top_k: int, request_id: str) -> dict[str, Any]:
@@ -194,13 +226,3 @@ def explanation_out(manifest: Manifest, explanation: Explanation) -> dict[str, A
         ],
         "verdict": [{"end": end, "score": round(score, 6)} for end, score in explanation.verdict],
     }
-
-
-def for_task(task: str, labels: list[str]) -> tuple[type[AnswerOut], type[BatchOut]]:
-    """The answer's schemas under the task's own name, with its own labels."""
-    stem = "".join(part.capitalize() for part in task.replace(".", "-").replace("_", "-").split("-"))
-    names: Any = Literal[tuple(labels)]
-    score: Any = create_model(f"{stem}Score", __base__=ScoreOut, label=(names, ...))
-    answer: Any = create_model(f"{stem}Answer", __base__=AnswerOut, label=(names, ...), scores=(list[score], ...))
-    batch = create_model(f"{stem}Batch", __base__=BatchOut, results=(list[answer | FailureOut], ...))
-    return answer, batch

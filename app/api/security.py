@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Send
 
-from app.errors import ForbiddenError, UnauthorizedError
+from app.api.errors import answer, documented
+from app.errors import ForbiddenError, RequestError, UnauthorizedError
 from app.keys import Key, Keyring, Scope
 
 if TYPE_CHECKING:
@@ -49,6 +51,22 @@ class Guard:
         return key
 
 
+class Guarded:
+    """ASGI middleware: only what the guard admits comes further in."""
+
+    def __init__(self, app: ASGIApp, guard: Guard) -> None:
+        self._app, self._guard = app, guard
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            try:
+                await self._guard.admit(scope)
+            except RequestError as error:
+                await answer(error, scope)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
 def open_to(app: FastAPI, origins: Sequence[str]) -> None:
     """Lets pages of these origins ask from a browser. Keys are sent by them, cookies there are none."""
     app.add_middleware(
@@ -60,25 +78,34 @@ def open_to(app: FastAPI, origins: Sequence[str]) -> None:
     )
 
 
-def document(app: FastAPI) -> None:
-    """Says in the OpenAPI document how keys are sent."""
+def document(app: FastAPI, *, keys: bool, rates: bool) -> None:
+    """Says in the OpenAPI document how keys are sent, if they are needed, and what the guard may answer."""
     describe = app.openapi
+    told = documented(*([401, 403] if keys else []), *([429] if rates else []))
 
-    def describe_with_keys() -> dict[str, Any]:
+    def describe_with_guard() -> dict[str, Any]:
         found = describe()
-        found["components"]["securitySchemes"] = {
-            "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-            "bearer": {"type": "http", "scheme": "bearer"},
-        }
-        found["security"] = [{"key": []}, {"bearer": []}]
-        for path in _OPEN:
-            found["paths"][path]["get"]["security"] = []
+        if keys:
+            found["components"]["securitySchemes"] = {
+                "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+                "bearer": {"type": "http", "scheme": "bearer"},
+            }
+            found["security"] = [{"key": []}, {"bearer": []}]
+        for path, operations in found["paths"].items():
+            for operation in operations.values():
+                if path not in _OPEN:
+                    operation["responses"] |= {str(status): response for status, response in told.items()}
+                elif keys:
+                    operation["security"] = []
         return found
 
-    app.openapi = describe_with_keys  # type: ignore[method-assign] # FastAPI's own way to extend it
+    app.openapi = describe_with_guard  # type: ignore[method-assign] # FastAPI's own way to extend it
 
 
 def _network(scope: MutableMapping[str, Any]) -> str:
     """The client's address; of one with 128 bits the network, as one client has all of it."""
     host = scope["client"][0] if scope.get("client") else "unknown"
-    return str(ipaddress.ip_network(f"{host}/64", strict=False)) if ":" in host else str(host)
+    try:
+        return str(ipaddress.ip_network(f"{host}/64", strict=False)) if ":" in host else str(host)
+    except ValueError:
+        return "unknown"  # a proxy has passed on what is no address

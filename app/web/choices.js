@@ -4,7 +4,7 @@ import { fill, make } from "./elements.js";
 
 const MANY = 5;
 
-/** Puts the choice into `fieldset`, under its legend. `options`: value and name of each. */
+/** Puts the choice into `fieldset`, under its legend; it has the focus if the one before it had. `options`: value and name of each. */
 export function offer(fieldset, legend, options, chosen, choose) {
   const name = `${fieldset.id}-choice`;
   const control =
@@ -26,5 +26,7 @@ export function offer(fieldset, legend, options, chosen, choose) {
             ),
           ),
         );
+  const focused = fieldset.contains(document.activeElement);
   fill(fieldset, make("legend", {}, legend), control);
+  if (focused) fieldset.querySelector(":checked, select")?.focus();
 }

@@ -74,7 +74,6 @@ function chooseTask(name) {
   model = task.models.find((one) => one.name === model.name) ?? task.models[0];
   other = other && (task.models.find((one) => one.name === other.name && one !== model) ?? null);
   settle();
-  find("task").querySelector(":checked, select")?.focus();
 }
 
 function chooseModel(name) {
@@ -82,7 +81,6 @@ function chooseModel(name) {
   model = task.models.find((one) => one.name === name);
   if (other === model) other = before;
   settle();
-  find("model").querySelector(":checked, select")?.focus();
 }
 
 function offerOther() {

@@ -16,6 +16,7 @@ export class Reading {
     this.answer = answer;
     this.label = explanation.label;
     this.words = explanation.words.map((word, place) => this.#place(word, place, at));
+    this.#share();
     const sizes = this.words.map(({ contribution }) => Math.abs(contribution ?? 0));
     this.scale = sizes.reduce((most, size) => Math.max(most, size), LEAST_SCALE);
     this.points = this.#locate(explanation.verdict);
@@ -70,6 +71,15 @@ export class Reading {
     const start = at(word.start);
     const end = at(word.end);
     return { ...word, place, start, end, pointEnd: word.end, shown: this.text.slice(start, end) };
+  }
+
+  /** `fresh`: what no word before stands on. Two may have grown together, as Korean ones do (했: 하, 었). */
+  #share() {
+    let covered = 0;
+    for (const word of this.words) {
+      word.fresh = this.text.slice(Math.max(word.start, covered), word.end);
+      covered = Math.max(covered, word.end);
+    }
   }
 
   /** Each verdict with the place of the last word that it knows of. */

@@ -11,6 +11,7 @@ class Service {
   constructor(tasks, document) {
     this.tasks = tasks;
     this.paths = document.paths ?? {};
+    this.schemas = document.components?.schemas ?? {};
   }
 
   find(task) {
@@ -26,7 +27,9 @@ class Service {
   }
 
   explains(task) {
-    return "explain" in (this.#body(task).schema?.properties ?? {});
+    const schema = this.#body(task).schema ?? {};
+    const named = this.schemas[schema.$ref?.split("/").pop()] ?? schema;
+    return "explain" in (named.properties ?? {});
   }
 
   /** Texts that the task's own description shows: those with which its bundles were sealed. */

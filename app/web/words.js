@@ -13,7 +13,7 @@ const STATUSES = {
 
 /** The words, selected by pointer and by arrow keys. */
 export function showWords(reading, nameOf) {
-  const spans = reading.words.map((word) => make("span", { class: classOf(reading, word), "data-place": word.place }, word.shown));
+  const spans = reading.words.map((word) => make("span", { class: classOf(reading, word), "data-place": word.place }, word.fresh));
   const node = make(
     "div",
     {
@@ -137,7 +137,7 @@ function weave(reading, spans) {
   words.forEach((word, place) => {
     gap(end, word.start);
     woven.push(spans[place]);
-    end = word.end;
+    end = Math.max(end, word.end);
   });
   gap(end, text.length);
   return woven;

@@ -49,13 +49,12 @@ class AsyncClient:
         task: str,
         model: str | None = None,
         top_k: int | None = None,
-        explain: bool = False,
         *,
         batch_size: int = routes.BATCH_SIZE,
         concurrency: int = routes.CONCURRENCY,
     ) -> AsyncIterator[Answer | Failure]:
-        routes.check_texts(texts)
-        options = encode_options({"model": model, "top_k": top_k, "explain": explain or None})
+        routes.check_plan(texts, batch_size, concurrency)
+        options = encode_options({"model": model, "top_k": top_k})
         splitter = Splitter((await self.task(task)).limits, options, batch_size)
         turns, pending = asyncio.Semaphore(concurrency), deque[asyncio.Task[list[Answer | Failure]]]()
 

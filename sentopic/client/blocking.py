@@ -55,7 +55,6 @@ class Client:
         task: str,
         model: str | None = None,
         top_k: int | None = None,
-        explain: bool = False,
         *,
         batch_size: int = routes.BATCH_SIZE,
         concurrency: int = routes.CONCURRENCY,
@@ -65,8 +64,8 @@ class Client:
         A text that cannot be answered has a Failure in its place; an error that is none of a text's is raised, when
         its first text's turn comes. Batches keep within the service's limits, whatever `batch_size`.
         """
-        routes.check_texts(texts)
-        options = encode_options({"model": model, "top_k": top_k, "explain": explain or None})
+        routes.check_plan(texts, batch_size, concurrency)
+        options = encode_options({"model": model, "top_k": top_k})
         splitter = Splitter(self.task(task).limits, options, batch_size)
         stop, pending = Event(), deque[Future[list[Answer | Failure]]]()
         pool = ThreadPoolExecutor(concurrency, "sentopic")

@@ -27,12 +27,11 @@ class AnswerWarning:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word of the text, `text[start:end]`. `status`: known, rare, unknown or unused.
+    """`text[start:end]`. `status`: known, rare (one to the model with all such words), unknown (skipped), unused.
 
-    `contribution`: what it did for the label; `without`: the label's score if the word were not there.
+    `contribution`: by how much the label's log-odds fall without the word; `without`: the label's score then.
     """
 
-    word: str
     start: int
     end: int
     status: str
@@ -42,7 +41,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The label's `score` once the text was read as far as `end`."""
+    """The label's `score` if the text ended at `end`."""
 
     end: int
     score: float

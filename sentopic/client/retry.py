@@ -34,6 +34,10 @@ class Patience:
     retries: int
     clock: Clock = Clock()
 
+    def __post_init__(self) -> None:
+        if self.timeout_s <= 0 or self.retries < 0:
+            raise ValueError("timeout: more than 0 s; retries: 0 or more")
+
     def wait_s(self, tries: int, retry_after_s: float | None) -> float:
         """Before the next try, after `tries`: as long as the service asks for, or longer from try to try.
 
@@ -42,7 +46,7 @@ class Patience:
         """
         if retry_after_s is not None:
             return retry_after_s
-        return float(min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (tries - 1)) * (0.5 + 0.5 * self.clock.chance()))
+        return float(min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(tries - 1, 20)) * (0.5 + 0.5 * self.clock.chance()))
 
 
 def read_retry_after(headers: Mapping[str, str], wall: Callable[[], float]) -> float | None:

@@ -81,10 +81,12 @@ def _ask(path: str, items: list[bytes], options: bytes, patience: Patience) -> F
     return [_read_result(result) for result in results]
 
 
-def check_texts(texts: object) -> None:
-    """A string has items too, which nobody means."""
+def check_plan(texts: object, batch_size: int, concurrency: int) -> None:
+    """Raises TypeError for one string, which has items too, or ValueError for a plan that would never end."""
     if isinstance(texts, str | bytes):
         raise TypeError("texts: many of them, not one")
+    if batch_size < 1 or concurrency < 1:
+        raise ValueError("batch_size and concurrency: 1 or more")
 
 
 def tasks(patience: Patience) -> Flow[tuple[Task, ...]]:

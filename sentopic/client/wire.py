@@ -54,7 +54,7 @@ def take(response: httpx.Response, body: bytes) -> Reply:
 def lose(error: httpx.RequestError) -> Lost:
     """httpx' errors name addresses and system errors, never what was sent."""
     if isinstance(error, _UNSENT):
-        return Lost(f"no connection to the service: {error or type(error).__name__}", unsent=False)
+        return Lost(f"no connection to the service: {error or type(error).__name__}", unsent=True)
     if isinstance(error, httpx.TimeoutException):
         return too_late()
     return Lost(f"the connection to the service broke: {error or type(error).__name__}")

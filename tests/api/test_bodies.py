@@ -28,6 +28,8 @@ NOT_JSON = {
     "NaN beside a good text": b'{"text": "good film", "top_k": NaN}',
     "Infinity": b'{"text": "a", "top_k": -Infinity}',
     "raw control character": b'{"text": "a\x00b"}',
+    "17 levels": b'{"text": ' + b"[" * 16 + b"]" * 16 + b"}",
+    "120 levels": b"[" * 120 + b"]" * 120,
     "250,000 levels": b"[" * 250_000,
     "250,000 levels in a field": b'{"text": ' + b"[" * 250_000 + b"]" * 250_000 + b"}",
 }
@@ -50,7 +52,8 @@ INVALID = {
     "top_k 1.5": b'{"text": "a", "top_k": 1.5}',
     "top_k of 4,000 digits": b'{"text": "a", "top_k": ' + b"9" * 4_000 + b"}",
     "model number": b'{"text": "a", "model": 1}',
-    "50 levels": b'{"text": ' + b"[" * 50 + b"]" * 50 + b"}",
+    "16 levels": b'{"text": ' + b"[" * 15 + b"]" * 15 + b"}",
+    "80,000 unknown fields": json.dumps({str(number): 1 for number in range(80_000)} | {"text": "a"}).encode(),
 }
 
 

@@ -17,7 +17,7 @@ JSON = {"content-type": "application/json"}
 
 
 def test_nothing_but_a_defect_is_told_as_500(client: httpx.Client) -> None:
-    assert client.get("/tasks/").status_code == 307
+    assert client.get("/tasks/", headers={"host": "evil.example"}).status_code == 404
     style = client.get("/swagger/swagger-ui.css")
     again = client.get("/swagger/swagger-ui.css", headers={"if-none-match": style.headers["etag"]})
     part = client.get("/swagger/swagger-ui.css", headers={"range": "bytes=0-9"})
@@ -26,7 +26,6 @@ def test_nothing_but_a_defect_is_told_as_500(client: httpx.Client) -> None:
     while 'route="other",status="other",task=""' not in (told := client.get("/metrics").text):
         assert time.monotonic() < end  # a request is counted when all of it is over, a file closed too
     assert 'route="other",status="304",task=""' in told
-    assert 'route="other",status="307",task=""' in told
     assert 'status="500"' not in told
 
 

@@ -1,6 +1,8 @@
 """Nobody asks more often than is allowed, whoever they say they are."""
 
 import asyncio
+import socket
+import time
 from pathlib import Path
 
 import httpx
@@ -9,6 +11,7 @@ from fastapi import FastAPI
 
 from app.errors import SettingsError, StartError
 from app.main import create_app
+from app.rates import STORAGE_S
 from app.settings import SHIPPED, Settings, load_settings
 
 
@@ -95,7 +98,42 @@ def test_pages_of_an_origin_that_is_set_may_ask_with_their_key_and_others_may_no
     assert "access-control-allow-origin" not in ask_from(app, "https://evil.example").headers
 
 
+def test_what_browsers_ask_first_is_answered_at_the_edge_like_everything_else() -> None:
+    app = create(cors_origins=["https://shop.example"])
+    for origin in ("https://shop.example", "https://evil.example"):
+        headers = ask_from(app, origin, "OPTIONS", **PREFLIGHT).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cache-control"] == "no-store"
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert headers["x-request-id"]
+
+
 @pytest.mark.parametrize("origin", ["shop.example", "https://shop.example/page", "https://*.example", ""])
 def test_what_is_no_origin_is_refused_as_a_setting(origin: str) -> None:
     with pytest.raises(SettingsError, match="SENTOPIC_CORS_ORIGINS"):
         load_settings(cors_origins=[origin])
+
+
+def test_address_that_is_none_is_counted_as_somebodys(caplog: pytest.LogCaptureFixture) -> None:
+    app = create(rate="2/hour", trusted_proxies=["10.0.0.0/8"])
+    assert ask(app, 3, "10.1.2.3", **{"x-forwarded-for": "a:b"}) == [200, 200, 429]
+
+
+def test_proxy_that_is_no_network_is_refused_as_a_setting() -> None:
+    with pytest.raises(SettingsError, match="SENTOPIC_TRUSTED_PROXIES"):
+        load_settings(trusted_proxies=["garbage"])
+
+
+def test_storage_that_is_silent_holds_up_nobody_for_long() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        app = create(rate="1/hour", rate_storage=f"redis://127.0.0.1:{silent.getsockname()[1]}")
+        started = time.monotonic()
+        assert ask(app, 5) == [200] * 5
+        assert time.monotonic() - started < 3 * STORAGE_S
+
+
+def test_password_of_a_storage_is_not_told() -> None:
+    with pytest.raises(StartError) as refused:
+        create(rate="1/hour", rate_storage="redis://:hunter2secret@host:notaport")
+    assert "hunter2secret" not in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1

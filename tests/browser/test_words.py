@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Open
 from tests.browser.hands import answer, percent, write
@@ -176,3 +176,23 @@ def test_answer_to_a_long_text_does_not_wait_for_its_explanation(page: Page) -> 
     expect(page.locator(".reasons")).to_be_hidden()
     held[0].fallback()
     expect(page.locator(".words .word")).to_have_count(18 * 30)
+
+
+def test_words_that_have_grown_together_are_shown_once(page: Page) -> None:
+    """As Korean ones do: two stand in one place."""
+
+    def grow(route: Route) -> None:
+        response = route.fetch()
+        told = response.json()
+        for words in [told["explanation"]["words"]] if told.get("explanation") else []:
+            words.insert(4, words[3])
+        route.fulfill(response=response, json=told)
+
+    page.route("**/predict/*", grow)
+    write(page, TEXT)
+    expect(page.locator(".words .word")).to_have_count(19)
+    expect(page.locator(".words")).to_have_text(TEXT)
+    page.locator(".words").focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    expect(page.locator(".readout")).to_contain_text("the (word 5 of 19)")

@@ -64,12 +64,12 @@ def test_only_what_is_given_is_sent(make: Make) -> None:
     client.classify("a", "topic")
     client.classify("b", "topic", "lstm", 3, True)
     list(client.classify_many(["c"], "topic"))
-    list(client.classify_many(["d"], "topic", model="lstm", top_k=2, explain=True))
+    list(client.classify_many(["d"], "topic", model="lstm", top_k=2))
     assert service.bodies == [
         {"text": "a"},
         {"text": "b", "model": "lstm", "top_k": 3, "explain": True},
         {"texts": ["c"]},
-        {"texts": ["d"], "model": "lstm", "top_k": 2, "explain": True},
+        {"texts": ["d"], "model": "lstm", "top_k": 2},
     ]
 
 
@@ -207,6 +207,45 @@ def test_answer_with_another_number_of_results_is_not_believed(make: Make, resul
 def test_one_string_is_not_taken_for_many_texts(make: Make) -> None:
     with pytest.raises(TypeError, match="many"):
         list(make(handler=Service()).classify_many("abc", "topic"))
+
+
+@pytest.mark.parametrize("plan", [{"batch_size": 0}, {"concurrency": 0}, {"batch_size": -1}])
+def test_plan_that_would_never_end_is_refused(make: Make, plan: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="1 or more"):
+        list(make(handler=Service()).classify_many(["a"], "topic", **plan))
+
+
+@pytest.mark.parametrize("patience", [{"timeout": 0}, {"retries": -1}])
+def test_client_without_time_or_tries_is_refused(make: Make, patience: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="timeout"):
+        make(**patience)
+
+
+@pytest.mark.parametrize(
+    ("error", "sent"),
+    [
+        (httpx.ConnectError("refused"), 2),
+        (httpx.ConnectTimeout(""), 2),
+        (httpx.PoolTimeout(""), 2),
+        (httpx.ReadError("broke"), 1),
+        (httpx.WriteError("broke"), 1),
+        (httpx.RemoteProtocolError("broke"), 1),
+    ],
+)
+def test_feedback_is_sent_again_only_if_it_cannot_have_arrived(make: Make, error: Exception, sent: int) -> None:
+    seen = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        if len(seen) == 1:
+            raise error
+        return httpx.Response(202)
+
+    try:
+        make(handler=answer, time=Time()).feedback("a1", "sentiment", "positive")
+    except UnavailableError:
+        assert sent == 1
+    assert len(seen) == sent
 
 
 def test_no_text_needs_no_answer(make: Make) -> None:

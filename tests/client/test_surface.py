@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SURFACE = """
 __init__(url: str, key: str | None = None, *, timeout: float = 30.0, retries: int = 4, transport: httpx.BaseTransport | None = None)
 classify(text: str, task: str, model: str | None = None, top_k: int | None = None, explain: bool = False) -> Answer
-classify_many(texts: Iterable[str], task: str, model: str | None = None, top_k: int | None = None, explain: bool = False, *, batch_size: int = 100, concurrency: int = 2) -> Iterator[Answer | Failure]
+classify_many(texts: Iterable[str], task: str, model: str | None = None, top_k: int | None = None, *, batch_size: int = 100, concurrency: int = 2) -> Iterator[Answer | Failure]
 close()
 delete(id: str)
 download(id: str, path: str | os.PathLike[str]) -> Path

@@ -13,6 +13,7 @@ FILES = sorted([*ROOT.glob("app/**/*.py"), *ROOT.glob("sentopic/**/*.py"), *ROOT
 NAMES = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in FILES}
 
 FASTAPI = {"fastapi", "starlette"}
+DICTIONARIES = {"kiwipiepy", "sudachipy", "rjieba"}
 TENSORFLOW = {"keras", "tensorflow"}
 ALLOWED_TO_TRAINING = {"app.text", "app.tokenizers", "app.bundle", "app.engines", "app.errors", "app.model_file"}
 
@@ -50,6 +51,7 @@ def test_module_imports_only_what_lies_below_it(path: Path) -> None:
         strangers = {module for module in inner if not module.startswith(tuple(ALLOWED_TO_TRAINING))}
         assert not strangers
         assert not tops & FASTAPI
+    assert not tops & DICTIONARIES or name == "app.tokenizers.libraries"
     if name == "app.text":
         assert tops <= {"collections", "dataclasses", "math", "re", "typing", "numpy"}
 

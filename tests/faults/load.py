@@ -16,32 +16,41 @@ from app.engines.open import open_engine
 from app.settings import SHIPPED
 from app.synthetic import make_texts
 
+BATCH = 10
+"""Texts of a batch."""
+
 TOLERANCE = 2e-5
 """Scores are told to six places, and rows of another batch differ by less than 1e-5."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """A request as it is sent, and what must come back: a status, and the label and score of a good answer."""
+    """A request as it is sent, and what must come back: a status, and of each text its label and score, in order."""
 
     sent: bytes
     status: int
-    label: str = ""
-    score: float = 0.0
+    right: tuple[tuple[str, float], ...] = ()
 
 
 def make_questions(texts: int = 500) -> list[Question]:
-    """For both tasks of the shipped bundles; one in fifty is bad."""
+    """For both tasks of the shipped bundles; one in ten is a batch, one in fifty is bad."""
     found = []
     for task in ("sentiment", "topic"):
         bundle = read_bundle(SHIPPED / task / "gru")
         manifest, encoder, engine = bundle.manifest, bundle.encoder(), open_engine(bundle, "onnx")
         for words in (5, 20, 60):
-            for text in make_texts(bundle.words, texts, words):
+            asked = make_texts(bundle.words, texts, words)
+            right = []
+            for text in asked:
                 scores = manifest.scores(engine.predict(encoder.encode(text).windows))
                 best = max(range(len(scores)), key=scores.__getitem__)
+                right.append((manifest.labels[best].name, scores[best]))
                 body = json.dumps({"text": text, "model": "gru"}).encode()
-                found.append(Question(post(task, body), 200, manifest.labels[best].name, scores[best]))
+                found.append(Question(post(task, body), 200, (right[-1],)))
+            for start in range(0, texts, BATCH):
+                batch = slice(start, start + BATCH)
+                body = json.dumps({"texts": asked[batch], "model": "gru"}).encode()
+                found.append(Question(post(f"{task}/batch", body), 200, tuple(right[batch])))
     bad = [(b'{"text": 5}', 422), (b'{"text": ', 400), (b'{"text": "a", "model": "none"}', 404)]
     found += [Question(post("topic", body), status) for body, status in bad for _ in range(len(found) // 150)]
     return found
@@ -160,11 +169,16 @@ class Load:
             self.wrong.append(f"{status} for {question.status}: {body[:200]!r}")
         elif status == 200:
             answer = json.loads(body)
-            if answer["label"] != question.label or abs(answer["confidence"] - question.score) > TOLERANCE:
-                self.wrong.append(f"{answer['label']} {answer['confidence']} for {question.label} {question.score}")
+            found = [(one["label"], one["confidence"]) for one in answer.get("results", [answer])]
+            if len(found) != len(question.right) or not all(map(_agree, found, question.right)):
+                self.wrong.append(f"{found} for {question.right}")
             if answer["id"] in self.ids:
                 self.doubled += 1
             self.ids.add(answer["id"])
+
+
+def _agree(found: tuple[str, float], right: tuple[str, float]) -> bool:
+    return found[0] == right[0] and abs(found[1] - right[1]) <= TOLERANCE
 
 
 def run(load: Load, more: Callable[[], bool], clients: int, disturb: Callable[[], Awaitable[None]]) -> float:

@@ -18,8 +18,8 @@ from app.settings import SHIPPED
 from app.synthetic import make_texts
 from tests.faults.load import Line, post
 
-WORDS = 1_500
-"""Of a text: enough windows that a client in Python can ask for five times what the service can do."""
+WORDS = int(os.environ.get("SENTOPIC_TEST_WORDS", "4000"))
+"""Of a text: enough windows that it is the engine that has too much to do, and not the client on the same cores."""
 
 CONNECTIONS = 512
 
@@ -35,6 +35,9 @@ class Period:
     @property
     def p99(self) -> float:
         return statistics.quantiles(self.waits, n=100)[98]
+
+    def __add__(self, other: "Period") -> "Period":
+        return Period(self.statuses + other.statuses, self.waits + other.waits, self.dropped + other.dropped)
 
 
 class Caller:
@@ -119,11 +122,11 @@ def test_overload_is_held_and_over_at_once(start: Any, seconds: float) -> None:
         most = await caller.closed_loop(16, 8)
         per_s = most.statuses[200] / 8
         print(f"\nmost: {per_s:.0f} texts of {WORDS} words a second; p99 {most.p99 * 1e3:.0f} ms")
-        periods = {
-            "normal (0.7 times)": await caller.at_rate(0.7 * per_s, 20),
+        periods = {  # as long at the usual rate as beyond it, or pauses of the machine would weigh more in one of them
+            "before (0.7 times)": await caller.at_rate(0.7 * per_s, seconds / 2),
             "overload (5 times)": await caller.at_rate(5 * per_s, seconds),
             "first 5 s after it (0.7 times)": await caller.at_rate(0.7 * per_s, 5),
-            "after that (0.7 times)": await caller.at_rate(0.7 * per_s, 15),
+            "after that (0.7 times)": await caller.at_rate(0.7 * per_s, seconds / 2),
         }
         await caller.hang_up()
         return {"most": most, **periods}
@@ -132,9 +135,12 @@ def test_overload_is_held_and_over_at_once(start: Any, seconds: float) -> None:
     for name, period in periods.items():
         told = f"p50 {statistics.median(period.waits) * 1e3:.0f} ms, p99 {period.p99 * 1e3:.0f} ms"
         print(f"{name}: {dict(period.statuses)}, {told}, not sent {period.dropped}")
+    _, before, overload, _, after = periods.values()
+    normal = before + after
+    print(f"p99 of the overload is {overload.p99 / normal.p99:.2f} times that of {len(normal.waits)} usual answers")
     assert all(set(period.statuses) <= {200, 503} for period in periods.values())
-    overload, after = periods["overload (5 times)"], periods["after that (0.7 times)"]
     assert overload.statuses[503] > overload.statuses[200]
     assert overload.statuses[200] >= 0.5 * seconds * periods["most"].statuses[200] / 8
-    assert after.statuses[503] == 0
+    for usual in (before, after):  # a pause of the machine is a load, too
+        assert usual.statuses[503] <= 0.02 * usual.statuses[200]
     assert httpx.get(f"{service.url}/health/ready").status_code == 200

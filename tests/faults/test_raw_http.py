@@ -1,8 +1,13 @@
 """Requests that two servers could read in two ways are refused with one answer, and the connection closes."""
 
+import json
+import re
+import socket
 from typing import Any
 
 import pytest
+
+from tests.faults.conftest import read_all
 
 POST = b"POST /predict/topic HTTP/1.1\r\n"
 HOST = b"host: a\r\n"
@@ -46,12 +51,45 @@ AMBIGUOUS = {
 
 @pytest.fixture(scope="module")
 def service(start_once: Any) -> Any:
-    return start_once(max_header_bytes=4_096)
+    return start_once(max_header_bytes=4_096, client_timeout_s=1)
 
 
 @pytest.mark.parametrize("name", AMBIGUOUS)
 def test_ambiguous_request_gets_one_400_and_no_second_answer(service: Any, name: str) -> None:
     assert service.status(AMBIGUOUS[name]) == b"400"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "code"),
+    [
+        (AMBIGUOUS["another protocol"], 400, "bad_request"),
+        (AMBIGUOUS["bad chunk size"], 400, "bad_request"),
+        (POST + b"x-a: " + b"b" * 9_000, 431, "header_too_large"),
+        (POST + HOST + JSON + b"content-length: 15\r\n\r\n{", 408, "request_timeout"),
+        (POST + HOST, 408, "request_timeout"),
+    ],
+    ids=["header", "body", "size", "half a body", "half a header"],
+)
+def test_refusal_is_a_problem_like_any_other_and_is_counted_once(
+    service: Any, sent: bytes, status: int, code: str
+) -> None:
+    before = answers(service)
+    with service.connect() as line:
+        line.sendall(sent)
+        header, _, body = read_all(line).partition(b"\r\n\r\n")
+    assert header.startswith(b"HTTP/1.1 %d " % status)
+    for name in (b"content-security-policy", b"cache-control", b"x-content-type-options", b"x-request-id"):
+        assert b"\r\n" + name + b": " in header
+    assert b"\r\ncontent-type: application/problem+json" in header
+    problem = json.loads(body)
+    assert (problem["status"], problem["code"]) == (status, code)
+    assert answers(service) - before == 2  # with the one that asked before
+
+
+def answers(service: Any) -> float:
+    with service.connect() as line:
+        line.sendall(b"GET /metrics HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        return sum(map(float, re.findall(rb"\nsentopic_request_seconds_count\S* (\S+)", read_all(line))))
 
 
 def test_plain_requests_one_after_the_other_are_answered(service: Any) -> None:
@@ -63,6 +101,40 @@ def test_plain_requests_one_after_the_other_are_answered(service: Any) -> None:
         POST + HOST + JSON + b"connection: close\r\ntransfer-encoding: chunked\r\n\r\nf\r\n" + BODY + b"\r\n0\r\n\r\n"
     )
     assert service.status(chunked) == b"200"
+
+
+@pytest.mark.parametrize(
+    "offer",
+    [
+        b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n",
+        b"connection: upgrade\r\nupgrade: websocket\r\n",
+    ],
+    ids=["h2c", "websocket"],
+)
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_offer_of_another_protocol_is_ignored_and_the_request_read_whole(service: Any, offer: bytes, size: int) -> None:
+    plain = POST + HOST + JSON + offer + b"content-length: 15\r\n\r\n" + BODY
+    chunked = POST + HOST + JSON + offer + b"transfer-encoding: chunked\r\n\r\nf\r\n" + BODY + b"\r\n0\r\n\r\n"
+    end = HIDDEN.replace(b"\r\n\r\n", b"\r\nconnection: close, upgrade\r\nupgrade: h2c\r\n\r\n")
+    asked = plain + chunked + plain + end
+    with service.connect() as line:
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for place in range(0, len(asked), size):
+            line.sendall(asked[place : place + size])
+        assert re.findall(rb"HTTP/1.1 (\d+)", read_all(line)) == [b"200"] * 4
+
+
+def test_thousands_of_offers_at_once_are_ignored_one_after_the_other(service: Any) -> None:
+    asked = HIDDEN.replace(b"\r\n\r\n", b"\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n")
+    end = HIDDEN.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")
+    assert service.status(asked * 2_000 + end).split() == [b"200"] * 2_001
+
+
+def test_offer_hides_nothing_that_is_refused_without_it(service: Any) -> None:
+    offer = b"connection: upgrade\r\nupgrade: h2c\r\n"
+    for name in ("length and chunks", "two lengths", "two hosts", "bad chunk size"):
+        assert service.status(AMBIGUOUS[name].replace(HOST, HOST + offer, 1)) == b"400", name
+    assert service.status(b"CONNECT a:80 HTTP/1.1\r\nhost: a\r\n\r\n" + HIDDEN) == b"400"
 
 
 def test_http_1_0_needs_no_host(service: Any) -> None:

@@ -1,11 +1,15 @@
 """Clients that are silent, or send or read slowly, are cut off in time; nobody else notices them."""
 
+import json
+import signal
 import socket
 import time
 from typing import Any
 
 import httpx
 import pytest
+
+from tests.faults.conftest import read_all
 
 PATIENCE_S = 1.0
 BODY = b'{"text": "wheat and corn"}'
@@ -27,6 +31,11 @@ def drip(line: socket.socket, pieces: bytes, seconds: float) -> float:
         except OSError:
             return time.monotonic() - started
     raise AssertionError(f"still open after {seconds} s")
+
+
+@pytest.fixture(scope="module")
+def service(start_once: Any) -> Any:
+    return start_once()
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +85,37 @@ def test_refused_body_without_end_is_cut_off(start: Any) -> None:
         assert drip(line, b"1\r\n \r\n", 5) < PATIENCE_S + 2.5
 
 
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [(b"0\r\n", b"a1: b\r\n" * 10_000), (b"0\r\nx: ", b"a" * 80_000), (b"5;", b"a" * 80_000)],
+    ids=["trailers", "one trailer", "chunk extension"],
+)
+@pytest.mark.parametrize("path", [b"GET /health/live", b"POST /predict/topic"], ids=["answered", "not yet answered"])
+def test_what_frames_a_body_without_end_is_cut_off_and_takes_no_memory(
+    service: Any, path: bytes, first: bytes, then: bytes
+) -> None:
+    before = service.memory_mb
+    with service.connect() as line:
+        line.sendall(HEAD.replace(b"POST /predict/topic", path) + b"transfer-encoding: chunked\r\n\r\n" + first)
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            send_again_and_again(line, then, 50e6)
+    assert service.memory_mb < before + 20
+
+
+def send_again_and_again(line: socket.socket, piece: bytes, most: float) -> None:
+    sent = 0
+    while sent < most:
+        sent += line.send(piece)
+
+
+def test_trailers_are_read_and_nobody_heeds_them(service: Any) -> None:
+    head = HEAD + b"connection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+    body = b"1a\r\n" + BODY + b"\r\n0\r\nx-a: b\r\n"
+    assert service.status(head + body + b"content-type: text/plain\r\n\r\n") == b"200"
+    plain = head.replace(b"application/json", b"text/plain")
+    assert service.status(plain + body + b"content-type: application/json\r\n\r\n") == b"415"
+
+
 def test_answer_that_is_not_read_is_cut_off(start: Any) -> None:
     service = start(client_timeout_s=PATIENCE_S)
     with service.connect() as line:
@@ -113,6 +153,33 @@ def test_connections_beyond_the_limit_cost_idle_ones_their_place_and_nobody_an_a
     finally:
         for line in idle:
             line.close()
+
+
+@pytest.mark.parametrize(("number", "workers"), [(signal.SIGTERM, 1), (signal.SIGTERM, 2), (signal.SIGINT, 1)])
+def test_stop_waits_for_no_client_longer_than_anybody_does(start: Any, number: int, workers: int) -> None:
+    """Neither for half a body nor for one that does not read its answer; whoever does what it should is answered."""
+    service = start(client_timeout_s=1.5, keep_alive_s=0.1, workers=workers)
+    with service.connect() as half, service.connect() as unread, service.connect() as late:
+        half.sendall(HEAD + b"content-length: 100\r\n\r\n ")
+        late.sendall(HEAD + b"content-length: 26\r\n\r\n" + BODY[:10])
+        ask_for_much(unread)
+        time.sleep(0.3)
+        service.process.send_signal(number)
+        started = time.monotonic()
+        time.sleep(0.5)
+        late.sendall(BODY[10:])
+        assert b" 200 " in late.recv(65_536)
+        assert b" 408 " in read_all(half)
+        assert service.process.wait(10) == 0
+        assert time.monotonic() - started < 5
+
+
+def ask_for_much(line: socket.socket) -> None:
+    """Answers of megabytes, more than the system holds for the two of them."""
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+    body = json.dumps({"texts": ["wheat and corn"] * 1_000, "top_k": 10_000}).encode()
+    head = HEAD.replace(b"topic", b"topic/batch")
+    line.sendall((head + b"content-length: %d\r\n\r\n" % len(body) + body) * 3)
 
 
 @pytest.mark.faults

@@ -128,6 +128,23 @@ def test_calibration_of_texts_of_one_window_is_temperature_and_damping() -> None
     assert (found.last_window, found.growth, found.uncertain_below) == (0, 0, 0)
 
 
+def test_few_texts_that_are_all_right_do_not_make_a_model_certain() -> None:
+    windows = np.full((10, 3), 0.1, np.float32)
+    windows[np.arange(10), np.arange(10) % 3] = 0.8
+    owner = labels = np.arange(10)
+    sure, doubtful = (fit_calibration(windows, owner, labels % 3, doubt=doubt) for doubt in (0.0, 1 / 12))
+    assert max(sure.scores(windows[:1])) > 0.9999
+    assert max(doubtful.scores(windows[:1])) == pytest.approx(11 / 12, abs=0.001)
+
+
+def test_doubt_of_one_in_many_changes_next_to_nothing() -> None:
+    truth = Calibration(temperature=1.7, damping=0.4, uncertain_below=0)
+    given = windows_of([1] * 12_000, truth, 3)
+    assert fit_calibration(*given, doubt=1 / 12_002).temperature == pytest.approx(
+        fit_calibration(*given).temperature, rel=0.01
+    )
+
+
 @given(st.floats(0.0, 0.8), st.floats(0.501, 0.9999), st.floats(0.501, 0.9999))
 def test_damping_as_it_is_fitted_keeps_the_order_of_two_label_answers(damping: float, one: float, other: float) -> None:
     calibration = Calibration(temperature=1, damping=damping, uncertain_below=0)

@@ -68,7 +68,7 @@ def test_recipe_for_a_table_suits_its_size(
     recipe = recipes.suit(texts, frequent, long)
     assert (recipe.id, recipe.num_words, recipe.maxlen, recipe.windows) == (name, num_words, maxlen, "cover")
     recipes.check(recipe, max(1, frequent))
-    assert find(name.split(".")[0]).id == name
+    assert find(name.split(".", maxsplit=1)[0]).id == name
     assert recipes.changes(recipe).keys() <= {"num_words", "maxlen"}
 
 

@@ -31,14 +31,20 @@ def test_answers_are_compared_text_by_text(tiny: Any) -> None:
 @pytest.mark.parametrize(
     ("accuracy", "worse", "better", "p_value", "says"),
     [
-        (0.7, 30, 5, 0.001, "The network is worse than B: 70.0% to 80.0% on the test texts (it alone is right 5 times"),
+        (
+            0.7,
+            30,
+            5,
+            0.001,
+            "The network is worse than B: 70.0% to 80.0% on the test texts (right alone: the network 5",
+        ),
         (0.7, 6, 5, 0.9, "The network is worse than B: 70.0% to 80.0% on the test texts, which may be chance ("),
         (
             0.9,
             5,
             30,
             0.001,
-            "The network is better than B: 90.0% to 80.0% on the test texts (it alone is right 30 times",
+            "The network is better than B: 90.0% to 80.0% on the test texts (right alone: ",
         ),
         (0.9, 5, 6, 0.9, "The network is not surely better than B: 90.0% to 80.0% on the test texts ("),
         (0.8, 5, 5, 1.0, "The network is not surely better than B: 80.0% to 80.0% on the test texts ("),
@@ -64,5 +70,5 @@ def test_hopes_name_the_commonest_label(mood: Any) -> None:
 
 
 def test_a_rival_is_json_and_back() -> None:
-    rival = Rival("A", 0.5, np.float64(0.25).item(), 0.75, 3, 2, 0.125)
+    rival = Rival("A", 0.5, np.float64(0.25).item(), 0.75, 3, 2, 1.25e-9)
     assert Rival(**rival.to_json()) == rival

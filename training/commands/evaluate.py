@@ -23,7 +23,9 @@ def add(commands: Commands) -> None:
     )
     evaluate.add_argument("bundle", metavar="BUNDLE", type=Path, help="a bundle's directory")
     source = evaluate.add_mutually_exclusive_group(required=True)
-    source.add_argument("--data", type=Path, metavar="FILE", help="labelled texts: .csv, .tsv or .jsonl, UTF-8")
+    source.add_argument(
+        "--data", type=Path, metavar="FILE", help="labelled texts: .csv, .tsv or .jsonl, UTF-8, or .parquet"
+    )
     source.add_argument("--dataset", choices=("imdb", "reuters"), help="its test part (files: SENTOPIC_DATA)")
     evaluate.add_argument("--text", metavar="COLUMN", help="where FILE has the texts (default: text)")
     evaluate.add_argument("--label", metavar="COLUMN", help="where FILE has the labels (default: label)")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.errors import DataError
+from app.errors import DataError, UsageError
 from training.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ def load(
         raise DataError(f"{directory} is not a directory. --data (or SENTOPIC_DATA) names one with the data's files.")
     from training.datasets import GROUPS, LOADERS, MISLABELLED, UNLABELLED
 
+    if name not in LOADERS:
+        raise UsageError("a recipe for a table of your own is trained by `sentopic-train fit --table FILE` alone")
     dataset = LOADERS[name](directory, source)
     if unlabelled:
         dataset = dataset.with_unlabelled(UNLABELLED[name](directory))

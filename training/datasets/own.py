@@ -220,5 +220,7 @@ def _tell(part: Examples, label: int, tokenizer: Tokenizer) -> list[str]:
     def telling(word: str) -> float:
         return own[word] * log((own[word] + 1) * (rest + 2) / ((others[word] + 1) * (whole + 2)))
 
-    known = [word for word, count in own.items() if count >= _SHARED] or list(own)
+    known = [word for word, count in own.items() if count >= _SHARED]
+    if not known:
+        return [word for word, _ in (own + others).most_common(_TELLING)]
     return sorted(known, key=lambda word: (-telling(word), word))[:_TELLING]

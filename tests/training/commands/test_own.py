@@ -109,8 +109,9 @@ def test_service_has_the_task_with_nothing_else_to_do(published: tuple[Path, lis
     assert (program, command) == ("sentopic", "serve")
     with serve(*options) as url, httpx.Client(base_url=url, timeout=10) as client:
         document = client.get("/openapi.json").json()
-        schema = document["components"]["schemas"]["LettersAnswer"]["properties"]["label"]
-        assert schema["enum"] == ["Straße & Weg", "billing", "shipping"]
+        schemas = document["components"]["schemas"]
+        assert schemas["LettersAnswer"]["properties"]["label"]["$ref"] == "#/components/schemas/LettersLabel"
+        assert schemas["LettersLabel"]["enum"] == ["Straße & Weg", "billing", "shipping"]
         assert document["paths"]["/predict/letters"]["post"]["operationId"] == "predict_letters"
         answer = client.post("/predict/letters", json={"text": "Die STRASSE ist gesperrt: Ampel, Baustelle"}).json()
         assert answer["label"] == "Straße & Weg"
@@ -211,6 +212,16 @@ def test_wrong_use_is_said_in_one_line(
     arguments: list[str], status: int, says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert failed(arguments, capsys, status) == says
+
+
+@pytest.mark.parametrize("words", [["compare", "own-small"], ["vectors", "own-small"]], ids=" ".join)
+def test_other_commands_say_that_a_table_is_for_fit(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert "is trained by `sentopic-train fit --table FILE` alone" in failed(words, capsys, 2)
+
+
+def test_recipe_for_a_table_can_be_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["show", "own-small"]) == 0
+    assert "gru_1" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

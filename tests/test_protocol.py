@@ -1,0 +1,104 @@
+"""One connection's clock, without a network: the transport is a fake that says what its client has not read."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from app.protocol import BoundedProtocol, ConnectionLimits, bounded
+
+
+class Line:
+    """Holds what is written until the client reads it."""
+
+    def __init__(self) -> None:
+        self.unread = 0
+        self.aborted = False
+
+    def write(self, data: bytes) -> None:
+        self.unread += len(data)
+
+    def get_write_buffer_size(self) -> int:
+        return self.unread
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def is_closing(self) -> bool:
+        return self.aborted
+
+    def get_extra_info(self, _: str) -> None:
+        return None
+
+
+@pytest.fixture
+def line() -> Line:
+    return Line()
+
+
+@pytest.fixture
+def connection(line: Line) -> Iterator[BoundedProtocol]:
+    """With 10 s for each answer."""
+
+    async def app(_scope: Any, _receive: Any, _send: Any) -> None: ...
+
+    loop = asyncio.new_event_loop()
+    config = uvicorn.Config(app, log_config=None, lifespan="off")
+    made = bounded(ConnectionLimits(10, 5, 1_000, 10))(config, ServerState(), {}, loop)
+    made.connection_made(line)
+    made._asking_since = None
+    yield made
+    loop.close()
+
+
+def test_little_that_is_never_read_is_cut_off(connection: BoundedProtocol, line: Line) -> None:
+    """As little as no transport complains of."""
+    connection.transport.write(b"a")
+    for now in range(100, 111):
+        connection.sweep(now)
+    assert not line.aborted
+    connection.sweep(111)
+    assert line.aborted
+
+
+def test_answer_that_is_read_a_little_at_a_time_is_cut_off(connection: BoundedProtocol, line: Line) -> None:
+    connection.transport.write(b"a" * 1_000)
+    for now in range(100, 110):
+        connection.sweep(now)
+        connection.resume_writing()
+        line.unread -= 50
+    connection.sweep(111)
+    assert line.aborted
+
+
+def test_answer_that_is_written_a_little_at_a_time_has_no_more_time_for_it(
+    connection: BoundedProtocol, line: Line
+) -> None:
+    for now in range(100, 112):
+        connection.transport.write(b"a" * 100)
+        connection.sweep(now)
+        line.unread = 1
+    assert line.aborted
+
+
+def test_answers_that_are_each_read_in_time_are_not_cut_off(connection: BoundedProtocol, line: Line) -> None:
+    """Something is always there to be read, but never for long the same."""
+    for now in range(100, 150):
+        connection.cycle = object()  # type: ignore[assignment]
+        connection.transport.write(b"a" * 100)
+        connection.sweep(now)
+        line.unread = min(line.unread, 150)
+    assert not line.aborted
+
+
+def test_what_has_been_read_is_owed_no_more(connection: BoundedProtocol, line: Line) -> None:
+    connection.transport.write(b"a" * 1_000)
+    connection.sweep(100)
+    line.unread = 0
+    connection.sweep(109)
+    connection.transport.write(b"a" * 1_000)
+    connection.sweep(112)
+    assert not line.aborted
