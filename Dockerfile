@@ -40,7 +40,9 @@ LABEL org.opencontainers.image.title="Sentopic" \
       org.opencontainers.image.description="Text classification by small recurrent networks, served over HTTP" \
       org.opencontainers.image.licenses="Apache-2.0"
 # /tmp as home: the only place that a read-only container may have been given to write to.
-RUN useradd --no-log-init --uid 1000 --home-dir /tmp --shell /usr/sbin/nologin sentopic
+# /var/lib/sentopic: for a volume with jobs (SENTOPIC_JOBS), which takes this directory's owner.
+RUN useradd --no-log-init --uid 1000 --home-dir /tmp --shell /usr/sbin/nologin sentopic \
+ && install -d -o 1000 -g 1000 -m 700 /var/lib/sentopic
 # ONNX Runtime for Linux has sent telemetry since 1.29 unless told not to.
 ENV ORT_DISABLE_TELEMETRY=1 \
     PATH=/opt/venv/bin:$PATH \

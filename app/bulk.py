@@ -12,7 +12,7 @@ import numpy as np
 
 from app.answers import Answer, Interpreter
 from app.engines.base import Probabilities
-from app.errors import FileError, TextTooLongError
+from app.errors import FileError, InvalidRowError, RequestError, TextTooLongError
 from app.files.lines import Position
 from app.files.rows import Reader, Row, Told
 from app.text import Encoded, Ids
@@ -37,7 +37,7 @@ class Chunk:
     """
 
     rows: list[Row]
-    texts: list[Encoded | str]
+    texts: list[Encoded | RequestError]
     ids: Ids
     after: Position
 
@@ -75,7 +75,7 @@ class Bulk:
         if self._error:
             raise self._error
         rows: list[Row] = []
-        texts: list[Encoded | str] = []
+        texts: list[Encoded | RequestError] = []
         windows = chars = 0
         start = self._reader.position.offset
         try:
@@ -83,7 +83,7 @@ class Bulk:
                 found = self._encode(row)
                 rows.append(row)
                 texts.append(found)
-                windows += 0 if isinstance(found, str) else len(found.windows)
+                windows += 0 if isinstance(found, RequestError) else len(found.windows)
                 chars += len(row.text)
                 size = max(chars, self._reader.position.offset - start)
                 if len(rows) >= self._size.rows or windows >= self._size.windows or size >= self._size.bytes:
@@ -96,16 +96,16 @@ class Bulk:
             self._error = error
         if not rows:
             return None
-        needed = [text.windows for text in texts if not isinstance(text, str) and text.known]
+        needed = [text.windows for text in texts if isinstance(text, Encoded) and text.known]
         ids = np.concatenate(needed) if needed else _NO_IDS
         return Chunk(rows, texts, ids, self._reader.position)
 
-    def answer(self, chunk: Chunk, probabilities: Probabilities) -> list[Answer | str]:
+    def answer(self, chunk: Chunk, probabilities: Probabilities) -> list[Answer | RequestError]:
         """`probabilities` (n, labels): what the engine makes of the chunk's ids."""
-        answers: list[Answer | str] = []
+        answers: list[Answer | RequestError] = []
         start = 0
         for text in chunk.texts:
-            if isinstance(text, str):
+            if isinstance(text, RequestError):
                 answers.append(text)
             elif not text.known:
                 answers.append(self._interpreter.answer(text))
@@ -115,19 +115,19 @@ class Bulk:
                 start = end
         return answers
 
-    def tell(self, answers: list[Answer | str]) -> list[Told]:
+    def tell(self, answers: list[Answer | RequestError]) -> list[Told]:
         return [self._tell(answer) for answer in answers]
 
-    def _tell(self, answer: Answer | str) -> Told:
-        if isinstance(answer, str):
-            return Told(None, None, None, (), answer)
+    def _tell(self, answer: Answer | RequestError) -> Told:
+        if isinstance(answer, RequestError):
+            return Told(None, None, None, (), str(answer))
         label = self._names[answer.ranking[0]]
         return Told(label, round(answer.confidence, 6), answer.uncertain, answer.warnings, None)
 
-    def _encode(self, row: Row) -> Encoded | str:
+    def _encode(self, row: Row) -> Encoded | RequestError:
         if row.error:
-            return row.error
+            return InvalidRowError(row.error)
         try:
             return self._interpreter.encode(row.text)
         except TextTooLongError as error:
-            return str(error)
+            return error

@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +13,15 @@ from app.answers import Answer, Interpreter
 from app.batcher import Batcher
 from app.bundle import Manifest
 from app.engines.base import Engine, Probabilities
-from app.errors import DeadlineError, RequestError, UnknownModelError, UnknownTaskError
+from app.errors import DeadlineError, OverloadedError, RequestError, UnknownModelError, UnknownTaskError
 from app.explain import Explanation, Steps, explain
 from app.metrics import ModelMetrics
 from app.stages import Stages
 from app.text import PAD, Encoded, Ids, TextEncoder
+
+_NO_HURRY_S: Final = 3_600.0
+_AGAIN_S: Final = 0.05
+"""How long whoever can wait for room in the queue waits before he looks again."""
 
 
 class _Deadline:
@@ -157,6 +162,30 @@ class Classifier:
             results[place] = self._answer(encoded, probabilities[start:end])
             start = end
 
+    async def predict_bulk(self, ids: Ids, *, background: bool) -> Probabilities:
+        """What the engine makes of windows (n, maxlen), in their order, for whoever has much more and no deadline.
+
+        Where the queue has no room it is waited for. `background`: behind everybody else.
+        """
+        order = _shortest_last(ids)
+        probabilities = np.empty((len(ids), len(self.manifest.labels)), np.float32)
+        while len(ids):
+            try:
+                found = await self.batcher.predict(ids[order], _NO_HURRY_S, patient=True, background=background)
+            except OverloadedError:
+                await asyncio.sleep(_AGAIN_S)
+            else:
+                self._metrics.add_wait(found.queue_s)
+                probabilities[order] = found.probabilities
+                break
+        return probabilities
+
+    def count(self, answers: Iterable[Answer | RequestError]) -> None:
+        """Of answers that others have made from what `predict_bulk` gave."""
+        for answer in answers:
+            if isinstance(answer, Answer):
+                self._count(answer)
+
     async def _predict(
         self, ids: Ids, deadline: "_Deadline", stages: Stages, *, patient: bool = False
     ) -> Probabilities:
@@ -187,6 +216,10 @@ class Classifier:
 
     def _answer(self, encoded: Encoded, probabilities: Probabilities | None) -> Answer:
         answer = self.interpreter.answer(encoded, probabilities)
+        self._count(answer)
+        return answer
+
+    def _count(self, answer: Answer) -> None:
         self._metrics.add_answer(
             answer.ranking[0],
             answer.confidence,
@@ -194,7 +227,6 @@ class Classifier:
             words=answer.total_words,
             known=answer.known_words,
         )
-        return answer
 
 
 def _advance(steps: Steps, found: Probabilities | None) -> Ids | Explanation:

@@ -10,12 +10,22 @@ SentopicError
 │   └── UnsupportedLayerError     a layer that this engine does not compile
 ├── TokenizerError            a tokenizer that is not installed, or not as a bundle was made with
 ├── OutputError               results cannot be written
+├── JobStoreError             the jobs cannot be read or written
+├── JobsFullError             there is no room for more jobs
+├── StuckJobError             a job during which the service has ended again and again
+├── LeaseLostError            somebody else works at the job, or it is gone
 ├── DataError                 a data set that is missing, broken or does not fit
 ├── RequestError              the client's fault; `code` is stable
 │   ├── UnknownTaskError
 │   ├── UnknownModelError
 │   ├── UnknownPaperError
+│   ├── NoJobsError               a service without a place for jobs
+│   ├── UnknownJobError
+│   ├── JobNotDoneError           a result that is not there, or not yet
+│   ├── RangeError                a part of a file behind its end
 │   ├── FileError                 a file of texts that cannot be read, from some line on
+│   │   └── LongLineError
+│   ├── InvalidRowError           a row that has no text that could be read
 │   ├── NoParquetError            Parquet, where what reads it is not installed
 │   ├── NotJsonError
 │   ├── UnsupportedMediaTypeError
@@ -25,9 +35,11 @@ SentopicError
 │   ├── BodyTooLargeError
 │   ├── UnauthorizedError
 │   ├── ForbiddenError
+│   ├── StrangeOriginError        a browser that asks for another site's page
 │   └── RateLimitedError
 ├── OverloadedError           the queue is full; try again later
 ├── DeadlineError             no answer within the time allowed
+├── LeavingError              the service ends, or takes up new models, before all has been answered
 └── ClientLeftError           nobody waits for the answer any more
 """
 
@@ -93,6 +105,34 @@ class OutputError(SentopicError):
     code = "output_failed"
 
 
+class JobStoreError(SentopicError):
+    """`reason` may tell of the database what is no client's business."""
+
+    code = "job_store"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("The list of jobs cannot be reached. Try again later.")
+        self.reason = reason
+
+
+class JobsFullError(SentopicError):
+    code = "jobs_full"
+
+    def __init__(self) -> None:
+        super().__init__("There is no room for the file or its result. Delete finished jobs, or try again later.")
+
+
+class StuckJobError(SentopicError):
+    code = "job_stuck"
+
+    def __init__(self) -> None:
+        super().__init__("The service has ended again and again at this place of the file.")
+
+
+class LeaseLostError(SentopicError):
+    code = "lease_lost"
+
+
 class DataError(SentopicError):
     code = "data_invalid"
 
@@ -122,6 +162,35 @@ class UnknownPaperError(RequestError):
         super().__init__(f"The model has no such paper. Papers: {', '.join(papers)}.")
 
 
+class UnknownJobError(RequestError):
+    code = "unknown_job"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such job.")
+
+
+class NoJobsError(RequestError):
+    code = "no_jobs"
+
+    def __init__(self) -> None:
+        super().__init__("This service takes no jobs.")
+
+
+class JobNotDoneError(RequestError):
+    code = "job_not_done"
+
+    def __init__(self, status: str, *, has_part: bool) -> None:
+        hint = " partial=true gives the rows that were answered before." if has_part else ""
+        super().__init__(f"There is no result: the job is {status}.{hint}")
+
+
+class RangeError(RequestError):
+    code = "range_not_satisfiable"
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"The file ends before that: it has {size} bytes.")
+
+
 class FileError(RequestError):
     """`line`: where it cannot be read any more, from 1 (in Parquet, a row); None: as a whole.
 
@@ -132,7 +201,15 @@ class FileError(RequestError):
 
     def __init__(self, why: str, line: int | None = None, *, unit: str = "line", hint: str = "") -> None:
         super().__init__(f"{unit} {line}: {why}" if line else why)
-        self.line, self.hint = line, _in_one_line(hint[:_LONGEST_WHY])
+        self.why, self.line, self.hint = why, line, _in_one_line(hint[:_LONGEST_WHY])
+
+
+class LongLineError(FileError):
+    """A line that is longer than allowed: some readers can go on behind it."""
+
+
+class InvalidRowError(RequestError):
+    code = "invalid_row"
 
 
 class NoParquetError(RequestError):
@@ -195,6 +272,13 @@ class ForbiddenError(RequestError):
         super().__init__(f"The key has not the scope {scope}.")
 
 
+class StrangeOriginError(RequestError):
+    code = "strange_origin"
+
+    def __init__(self) -> None:
+        super().__init__("Pages of other sites may send no files here, unless SENTOPIC_CORS_ORIGINS names them.")
+
+
 class RateLimitedError(RequestError):
     code = "rate_limited"
 
@@ -216,6 +300,13 @@ class DeadlineError(SentopicError):
 
     def __init__(self, deadline_s: float) -> None:
         super().__init__(f"No answer within {deadline_s:g} s.")
+
+
+class LeavingError(SentopicError):
+    code = "service_leaving"
+
+    def __init__(self) -> None:
+        super().__init__("The service ends or reloads. What comes behind the last line must be sent again.")
 
 
 class ClientLeftError(SentopicError):

@@ -163,10 +163,8 @@ class _Table:
     """The table `sentopic_keys`, made when it is first needed."""
 
     def __init__(self, url: str) -> None:
-        try:
-            import sqlalchemy as sql
-        except ImportError:
-            raise KeyStoreError("keys in a database need SQLAlchemy: pip install 'sentopic[database]'") from None
+        import sqlalchemy as sql
+
         self._sql = sql
         try:
             self._engine = sql.create_engine(url, poolclass=sql.NullPool)  # it is asked seldom

@@ -2,9 +2,11 @@
 
 import logging
 import sys
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 LogFormat = Literal["text", "json"]
+_texts = logging.getLogger("sentopic.texts")
 
 
 def configure(form: LogFormat, *, requests: bool = False) -> None:
@@ -17,6 +19,7 @@ def configure(form: LogFormat, *, requests: bool = False) -> None:
     logging.getLogger("sentopic").setLevel(logging.INFO)
     logging.getLogger("sentopic.requests").setLevel(logging.INFO if requests else logging.WARNING)
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # it warns of every request that it does not understand
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)  # pages about a connection that was lost
 
 
 def _json_formatter() -> logging.Formatter:
@@ -24,3 +27,10 @@ def _json_formatter() -> logging.Formatter:
 
     names = {"levelname": "level", "name": "logger"}
     return JsonFormatter("%(levelname)s %(name)s %(message)s", rename_fields=names, timestamp="time")
+
+
+def tell_text(text: Any, content: Mapping[str, Any]) -> None:
+    """A text and what was answered, if it was: only where `log_texts` says so."""
+    if "label" in content:
+        told = {name: content[name] for name in ("task", "model", "label", "confidence")}
+        _texts.info("%s: %s", content["id"], ascii(text), extra={"request": content["id"], "text": text, **told})

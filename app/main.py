@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app import __version__
-from app.api import docs, errors, openapi, pages, papers, routes, security
+from app.api import docs, errors, jobs, openapi, pages, papers, routes, security, stream
 from app.api.edge import Edge
 from app.api.traced import Traced
 from app.batcher import Batcher
@@ -23,6 +23,7 @@ from app.classifier import Catalog, Classifier
 from app.engines.base import SWITCH_INTERVAL_S, Engine
 from app.engines.open import choose, open_engine
 from app.errors import BundleError, KeyStoreError, StartError
+from app.jobs.office import open_office
 from app.keys import REFRESH_S, Keyring, open_store
 from app.metrics import Metrics, ModelMetrics
 from app.settings import Settings, load_settings
@@ -111,6 +112,8 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
     metrics = shared.metrics if shared else _open_metrics([one.manifest for one in opened], settings)
     metrics.take_row(place)
     catalog = Catalog([_employ(one, settings, metrics) for one in opened])
+    streams = stream.Streams(catalog, settings)
+    office = open_office(settings, catalog, metrics)
     keyring = Keyring(open_store(settings.keys)) if settings.keys else None
     guard = _open_guard(settings, keyring)
     tracing = _open_tracing(settings)  # the last to open: it has a thread that only the lifespan ends
@@ -119,7 +122,13 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         sys.setswitchinterval(SWITCH_INTERVAL_S)
-        async with tracing or contextlib.nullcontext(), catalog, _keep_fresh(keyring):
+        async with (
+            tracing or contextlib.nullcontext(),
+            catalog,
+            streams,
+            office or contextlib.nullcontext(),
+            _keep_fresh(keyring),
+        ):
             yield
         await asyncio.to_thread(_trim_heap)  # after a reload the process goes on, without these bundles
 
@@ -138,6 +147,8 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
     )
     errors.install(app)
     routes.install(app, catalog, settings, metrics, TimedStages if tracing else Stages)
+    stream.install(app, catalog, streams)
+    jobs.install(app, catalog, office, streams.admission, settings.cors_origins)
     papers.install(app, catalog)
     pages.install(app)
     docs.install(app)

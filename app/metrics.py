@@ -19,9 +19,14 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
 OTHER: Final = "other"
-STATUSES: Final = (200, 304, 307, 400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 431, 499, 500, 503, 504, OTHER)
-ROUTES: Final = ("single", "batch", OTHER)
+STATUSES: Final = (
+    200, 202, 204, 206, 304, 307, 400, 401, 403, 404, 405, 408, 409, 413, 415, 416, 422, 429, 431, 499, 500, 503, 504,
+    507, OTHER,
+)  # fmt: skip
+ROUTES: Final = ("single", "batch", "stream", "jobs", OTHER)
 NO_TASK: Final = ""
+ENDS: Final = ("done", "failed")
+"""Of jobs."""
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SHARES: Final = tuple(tenth / 10 for tenth in range(1, 11))
@@ -144,6 +149,10 @@ class Metrics:
         self.text_words = _Family("histogram", "text_words", "Words of a text that were read", *model, _WORDS)
         self.uncertain = _Family("counter", "uncertain_answers", "Answers marked uncertain", *model)
         self.answers = _Family("counter", "answers", "Answers by label", ("task", "model", "label"), labels)
+        ends = product(tasks := dict.fromkeys(task for task, _ in models), ENDS)
+        self.jobs = _Family("counter", "jobs", "Jobs that have ended", ("task", "status"), ends)
+        self.job_rows = _Family("counter", "job_rows", "Rows of jobs", ("task",), [(task,) for task in tasks])
+        self.jobs_running = _Family("gauge", "jobs_running", "Jobs being done")
         self._families = [value for value in vars(self).values() if isinstance(value, _Family)]
         self._width = 0
         for family in self._families:
@@ -174,6 +183,15 @@ class Metrics:
         if place is None:
             place = self.requests.places[task, route, OTHER]
         self.observe(place, _SECONDS, seconds)
+
+    def add_running_jobs(self, number: int) -> None:
+        self.row[self.jobs_running.places[()]] += number
+
+    def add_job_rows(self, task: str, rows: int) -> None:
+        self.row[self.job_rows.places[task,]] += rows
+
+    def end_job(self, task: str, how: Literal["done", "failed"]) -> None:
+        self.row[self.jobs.places[task, how]] += 1
 
     def collect(self) -> Iterator["Metric"]:
         from prometheus_client.metrics_core import InfoMetricFamily

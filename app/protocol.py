@@ -5,6 +5,9 @@ to the end, or does not read its answer; and it keeps whatever headers are sent.
 """
 
 import asyncio
+import fcntl
+import struct
+import termios
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +15,8 @@ from typing import Any, Final
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from app.scope import UNHURRIED
 
 REFUSED: Final = "sentopic.refused"
 """Where in a scope its Refusal stands, if the request is none that can be answered: the application says what it is."""
@@ -34,7 +39,8 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """`patience_s`: for a request to be sent, and for an answer to be read, from beginning to end.
+    """`patience_s`: for a request to be sent, and for an answer to be read, from beginning to end; of a request that is
+    unhurried, for any part of them.
 
     `keep_alive_s`: between an answer and the next request. `max_connections`: of one process.
     """
@@ -66,6 +72,9 @@ class BoundedProtocol(HttpToolsProtocol):
         """A header that offered another protocol, without the offer, until a parser reads it."""
         self._status = _BAD
         self._refused = self._in_body = False
+        self._unhurried = False
+        """Whether the request that is being answered may take as long as something moves."""
+        self._unsent = 0
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(_Counted(transport))  # type: ignore[arg-type]
@@ -76,7 +85,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
-        if self._asking_since is None and self.is_idle:
+        if self.is_idle if self._asking_since is None else self._unhurried:
             self._asking_since = time.monotonic()
         self._idle_bytes += len(data)
         self._read, self._read_before = len(data), 0
@@ -138,6 +147,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
             self._offered = self._header_without_offer()
         else:
+            self.scope[UNHURRIED] = self._let_it_take_long  # type: ignore[typeddict-unknown-key]
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -152,6 +162,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self._idle_bytes = 0
         self._read_before = self._read
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        self._unhurried = False
+        super().on_response_complete()
+
+    def _let_it_take_long(self) -> None:
+        self._unhurried = True
 
     def eof_received(self) -> None:
         """Its client has gone: what is being done for it need not be sent, nor could it be."""
@@ -171,6 +188,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def sweep(self, now: float) -> None:
         """Ends it if its client takes too long."""
         self._settle(now)
+        if self._unhurried:
+            self._note_what_moves(now)
         if self._debt is not None and now - self._debt.since > self.limits.patience_s:
             self.transport.abort()
         elif self._asking_since is not None and now - self._asking_since > self.limits.patience_s:
@@ -202,6 +221,15 @@ class BoundedProtocol(HttpToolsProtocol):
             self._debt = _Debt(now, written, self.cycle)
         elif self._debt.cycle is self.cycle:
             self._debt.until = written
+
+    def _note_what_moves(self, now: float) -> None:
+        """What we do not read cannot move, which is no fault of the client; what it reads, the system need not send."""
+        if self._asking_since is not None and self.flow.read_paused:
+            self._asking_since = now
+        unsent = self.transport.get_write_buffer_size() + _count_unsent(self.transport)
+        if self._debt is not None and unsent != self._unsent:
+            self._debt.since = now
+        self._unsent = unsent
 
     def _refuse(self, status: int) -> None:
         """Has the application say so and closes, unless an answer is on its way already: then it just closes."""
@@ -276,6 +304,15 @@ def sweep(connections: Iterable[Any]) -> None:
     for connection in list(connections):
         if isinstance(connection, BoundedProtocol):  # a connection that was upgraded is something else
             connection.sweep(now)
+
+
+def _count_unsent(transport: Any) -> int:
+    """Bytes that the system has taken, and the other side has not."""
+    try:
+        found = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+    except (OSError, AttributeError):
+        return 0
+    return int(struct.unpack("i", found)[0])
 
 
 class _RefusedError(Exception):

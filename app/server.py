@@ -12,6 +12,7 @@ import uvicorn
 
 from app.errors import SentopicError
 from app.protocol import ConnectionLimits, bounded, sweep
+from app.scope import LEAVING
 from app.supervisor import Lifeline
 
 Message = MutableMapping[str, Any]
@@ -35,12 +36,14 @@ class _Serving:
     def __init__(self, app: App, running: AbstractAsyncContextManager[Any]) -> None:
         self.app, self._running = app, running
         self.requests = 0
+        self.leaving = asyncio.Event()
 
     async def start(self) -> None:
         await self._running.__aenter__()
 
     async def stop(self) -> None:
         """Once nobody waits for its answer."""
+        self.leaving.set()
         while self.requests:
             await asyncio.sleep(0.01)
         await self._running.__aexit__(None, None, None)
@@ -53,8 +56,7 @@ class Service:
         """Raises what `build` raises."""
         self._build = build
         self._serving = _Serving(*build())
-        self.closing = False
-        """Whether answers ask their connection to close."""
+        self._closing = False
 
     @property
     def app(self) -> Any:
@@ -63,13 +65,19 @@ class Service:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         serving = self._serving
         serving.requests += 1
+        scope[LEAVING] = serving.leaving
         try:
-            await serving.app(scope, receive, _close_after(send) if self.closing else send)
+            await serving.app(scope, receive, _close_after(send) if self._closing else send)
         finally:
             serving.requests -= 1
 
     async def start(self) -> None:
         await self._serving.start()
+
+    def close(self) -> None:
+        """From now on answers ask their connection to close, and those without an end come to one."""
+        self._closing = True
+        self._serving.leaving.set()
 
     async def stop(self) -> None:
         await self._serving.stop()
@@ -166,7 +174,7 @@ class Server(uvicorn.Server):
             await self._reloading
         for server in self.servers:
             server.close()
-        self._service.closing = True
+        self._service.close()
         left_s = await self._let_go()
         for connection in list(self.server_state.connections):  # they wait for an answer that does not come
             connection.transport.abort()

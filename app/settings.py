@@ -84,6 +84,11 @@ class Settings(BaseSettings):
     max_requests: int = Field(
         1_024, ge=1, description="Most requests being answered at once; each holds its body and its results in memory."
     )
+    max_streams: int = Field(
+        32,
+        ge=1,
+        description="Most streams, files on their way and results being converted at once; a stream has two threads.",
+    )
     max_incoming_bytes: int = Field(
         64_000_000, ge=1_000, description="Most bytes of bodies that are still being sent, of all requests together."
     )
@@ -106,6 +111,19 @@ class Settings(BaseSettings):
     open_pages: bool = Field(
         True, description="With keys: the pages and the OpenAPI document need none; what the pages ask for does."
     )
+    jobs: str = Field(
+        "~/.local/state/sentopic/jobs",
+        description="Directory of jobs' files, which services that share a database share too; empty: no jobs.",
+    )
+    database: str | None = Field(
+        None, description="SQLAlchemy URL of the list of jobs, `postgresql+pg8000://...`; SQLite in `jobs` without."
+    )
+    max_job_bytes: int = Field(1_000_000_000, ge=1, description="Largest file of a job; it is spooled to the disk.")
+    max_jobs: int = Field(1_000, ge=1, description="Most jobs that are kept, finished ones too.")
+    max_jobs_bytes: int = Field(
+        20_000_000_000, ge=1, description="Most bytes on the disk of all jobs together, their results too."
+    )
+    keep_jobs_h: float = Field(72.0, gt=0, description="How long a finished job is kept, in hours.")
     rate: str = Field(
         "",
         description="Most requests of one key, or without keys of one address: `100/second;5000/hour`, say.",

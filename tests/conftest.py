@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
 import pytest
@@ -30,6 +31,7 @@ def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No setting of the machine that runs the tests reaches them."""
     for name in [name for name in os.environ if name.startswith("SENTOPIC_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("SENTOPIC_JOBS", str(tmp_path / "jobs"))
     monkeypatch.chdir(tmp_path)
 
 
@@ -41,7 +43,12 @@ def run_server(*options: str) -> Iterator[str]:
     """The URL of `sentopic serve` with these options on a free port."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SENTOPIC_")}
     command = [sys.executable, "-m", "app.cli", "serve", "--port", "0", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment) as process:
+    with (
+        TemporaryDirectory() as jobs,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env={**environment, "SENTOPIC_JOBS": jobs}
+        ) as process,
+    ):
         try:
             assert process.stdout is not None
             line = process.stdout.readline()

@@ -8,7 +8,7 @@ import pytest
 from app.answers import Interpreter
 from app.bulk import Bulk, Chunk, ChunkSize, Tally
 from app.engines.base import Probabilities
-from app.errors import FileError
+from app.errors import FileError, RequestError
 from app.files.open import open_reader
 from app.files.rows import Told
 from app.settings import SHIPPED
@@ -114,8 +114,8 @@ def test_shipped_bundles_answer_as_the_service_does() -> None:
     assert chunk
     found = work.answer(chunk, engine.predict(chunk.ids))
     for here, there in zip(found, asyncio.run(ask()), strict=True):
-        if isinstance(here, str):
-            assert here == "there is no text"  # which HTTP refuses before it comes so far
+        if isinstance(here, RequestError):
+            assert str(here) == "there is no text"  # which HTTP refuses before it comes so far
         else:
             assert here.ranking == there.ranking  # type: ignore[attr-defined]
             assert np.allclose(here.scores, there.scores, atol=1e-5)  # type: ignore[attr-defined]

@@ -99,7 +99,7 @@ def test_answers_ask_their_connection_to_close_when_the_service_does() -> None:
         service = Service(stage.build)
         await service.start()
         assert (await ask(service))[0]["headers"] == [(b"x", b"y")]
-        service.closing = True
+        service.close()
         assert (await ask(service))[0]["headers"] == [(b"x", b"y"), (b"connection", b"close")]
         await service.stop()
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 from pydantic.json_schema import SkipJsonSchema
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from app import errors
 from app.api.body import describe_fault
@@ -19,23 +20,39 @@ STATUSES: Final[dict[type[errors.SentopicError], int]] = {
     errors.NotJsonError: 400,
     errors.UnauthorizedError: 401,
     errors.ForbiddenError: 403,
+    errors.StrangeOriginError: 403,
     errors.UnknownTaskError: 404,
     errors.UnknownModelError: 404,
     errors.UnknownPaperError: 404,
+    errors.NoJobsError: 404,
+    errors.UnknownJobError: 404,
+    errors.JobNotDoneError: 409,
     errors.TextTooLongError: 413,
     errors.BatchTooLargeError: 413,
     errors.BodyTooLargeError: 413,
     errors.UnsupportedMediaTypeError: 415,
+    errors.NoParquetError: 415,
+    errors.RangeError: 416,
     errors.InvalidRequestError: 422,
+    errors.FileError: 422,
+    errors.LongLineError: 422,
+    errors.InvalidRowError: 422,
     errors.RateLimitedError: 429,
     errors.ClientLeftError: 499,
     errors.OverloadedError: 503,
+    errors.LeavingError: 503,
+    errors.JobStoreError: 503,
     errors.DeadlineError: 504,
+    errors.JobsFullError: 507,
+    errors.OutputError: 507,
 }
+_BY_CODE: Final = {kind.code: status for kind, status in STATUSES.items()}
 _TITLES: Final = {
     400: "Not JSON", 401: "Unauthorized", 403: "Forbidden", 404: "Not found", 405: "Method not allowed",
-    413: "Too large", 415: "Unsupported media type", 422: "Invalid request", 429: "Too many requests",
+    409: "Not yet", 413: "Too large", 415: "Unsupported media type", 416: "Range not satisfiable",
+    422: "Invalid request", 429: "Too many requests",
     499: "Client closed request", 500: "Internal error", 503: "Overloaded", 504: "Deadline exceeded",
+    507: "No room",
 }  # fmt: skip
 STAGES: Final = "sentopic.stages"
 """Where in a request's scope its stages stand, so that an error can say them too."""
@@ -93,6 +110,11 @@ def describe(error: errors.SentopicError) -> Problem:
     return _problem(status, error.code if status != 500 else "internal", detail, faults)
 
 
+def describe_code(code: str, detail: str) -> Problem:
+    """Of an error that was kept."""
+    return _problem(_BY_CODE.get(code, 500), code, detail)
+
+
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route, for the OpenAPI document."""
     return {status: _document(status) for status in statuses}
@@ -117,10 +139,19 @@ def install(app: FastAPI) -> None:
         return answer(errors.InvalidRequestError([describe_fault(fault) for fault in error.errors()]), request.scope)
 
     @app.exception_handler(HTTPException)
-    async def _on_http_error(_: Request, error: HTTPException) -> Response:
+    async def _on_http_error(request: Request, error: HTTPException) -> Response:
         code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
         title = _TITLES.get(error.status_code, "HTTP error")
-        return respond(_problem(error.status_code, code, f"{title}."), dict(error.headers or {}))
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(_allowed(request))
+        return respond(_problem(error.status_code, code, f"{title}."), headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods of all routes that have the path; Starlette tells those of the first one alone."""
+    fitting = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in fitting for method in getattr(route, "methods", None) or ()})
 
 
 def answer(error: errors.SentopicError, scope: Mapping[str, Any]) -> Response:
@@ -130,6 +161,8 @@ def answer(error: errors.SentopicError, scope: Mapping[str, Any]) -> Response:
     headers = {}
     if isinstance(error, errors.OverloadedError | errors.RateLimitedError):
         headers["Retry-After"] = str(error.retry_after_s)
+    if isinstance(error, errors.JobStoreError):
+        headers["Retry-After"] = "1"
     if isinstance(error, errors.UnauthorizedError):
         headers["WWW-Authenticate"] = "Bearer"
     if stages := scope.get(STAGES):

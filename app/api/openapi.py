@@ -14,6 +14,10 @@ from app.api.errors import documented
 LICENCE: Final = {"name": "Apache 2.0", "identifier": "Apache-2.0"}
 TAGS: Final[list[dict[str, Any]]] = [
     {"name": "predict", "description": "Texts in, calibrated labels out. Each task has routes and schemas of its own."},
+    {
+        "name": "jobs",
+        "description": "Files in, files out: answered behind everybody else, whatever becomes of the service.",
+    },
     {"name": "describe", "description": "What the service knows: tasks, their labels and models, and its limits."},
     {"name": "health", "description": "For what watches over the service."},
 ]

@@ -1,6 +1,5 @@
 """The routes: each task under its own name, then what describes the service."""
 
-import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
+from app import logs
 from app.admission import Admission
 from app.answers import Answer
 from app.api import errors, schemas, tasks
@@ -22,7 +22,6 @@ from app.metrics import Metrics
 from app.settings import Settings
 from app.stages import Stages
 
-_log = logging.getLogger("sentopic.texts")
 _PREDICT_ERRORS = (400, 404, 413, 415, 422, 503, 504)
 
 
@@ -153,9 +152,7 @@ def _batch_out(
 
 def _log_texts(texts: Sequence[Any], contents: Sequence[dict[str, Any]]) -> None:
     for text, content in zip(texts, contents, strict=True):
-        if "label" in content:
-            told = {name: content[name] for name in ("task", "model", "label", "confidence")}
-            _log.info("%s: %s", content["id"], ascii(text), extra={"request": content["id"], "text": text, **told})
+        logs.tell_text(text, content)
 
 
 def _check_item(text: Any) -> InvalidRequestError | None:

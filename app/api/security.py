@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Send
 from app.api.errors import answer, documented
 from app.errors import ForbiddenError, RequestError, UnauthorizedError
 from app.keys import Key, Keyring, Scope
+from app.scope import KEY
 
 if TYPE_CHECKING:
     from app.rates import Rates
@@ -35,6 +36,7 @@ class Guard:
         key = None
         if self._keyring is not None:
             key = self._authenticate(self._keyring, dict(scope["headers"]), "admin" if path in _ADMIN else "predict")
+            scope[KEY] = key.id
         if self._rates is not None:
             await self._rates.count(f"key {key.id}" if key else f"address {_network(scope)}")
 

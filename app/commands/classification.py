@@ -16,7 +16,7 @@ from app.answers import Interpreter
 from app.bulk import Bulk, Tally
 from app.bundle import Bundle, Manifest, find_bundles, read_bundle
 from app.classifier import preference
-from app.classify import Classification, Record, Sink
+from app.classify import Classification, JournalRecord, Watch
 from app.commands.place import Place
 from app.engines.base import SWITCH_INTERVAL_S
 from app.engines.open import choose, open_engine
@@ -27,6 +27,7 @@ from app.files.open import Shape, choose_shape, open_reader
 from app.files.parquet import ParquetReader
 from app.files.rows import Reader, Row, Told
 from app.progress import Display
+from app.scribe import Scribe, Sink
 from app.settings import Settings, load_settings
 
 INTERRUPTED: Final = 130
@@ -75,30 +76,29 @@ class _Run:
         interpreter = Interpreter(bundle.manifest, encoder, max_text_chars=self._settings.max_text_chars)
         with ExitStack() as stack:
             reader = self._open_reader(stack, shape)
-            work = Classification(
-                reader,
-                Bulk(reader, interpreter),
-                engine,
-                self._open_sink(stack),
-                self._choose_shape,
-                record=self._open_record(stack, about),
-                watch=self._open_watch(stack, reader),
-            )
+            bulk = Bulk(reader, interpreter)
+            record = self._open_record(stack, about)
+            scribe = Scribe(reader, bulk, self._open_sink(stack), self._choose_shape, record)
             if shape:
-                work.resume(shape, self._before)
+                scribe.resume(shape, self._before)
+            work = Classification(reader, bulk, engine, scribe, self._open_watch(stack, reader))
             with self._heed_signals() as is_interrupted:
-                ended = self._work(work, is_interrupted)
+                ended = self._work(work, scribe, is_interrupted)
+            if ended:
+                shape = scribe.end()
+                if record:
+                    record.save(shape, reader.position, scribe.written, scribe.tally, complete=True)
         if not ended:
-            print(f"sentopic: interrupted after {work.tally.rows:,} rows{self._hint()}", file=sys.stderr)
+            print(f"sentopic: interrupted after {scribe.tally.rows:,} rows{self._hint()}", file=sys.stderr)
             return INTERRUPTED
-        self._place.finish(work.writer)
-        return self._tell(bundle.manifest, work.tally)
+        self._place.finish(scribe.writer)
+        return self._tell(bundle.manifest, scribe.tally)
 
-    def _work(self, work: Classification, is_interrupted: Callable[[], bool]) -> bool:
+    def _work(self, work: Classification, scribe: Scribe, is_interrupted: Callable[[], bool]) -> bool:
         try:
             return work.run(is_interrupted)
         except FileError as error:
-            raise self._explain(error, work.tally.rows) from error
+            raise self._explain(error, scribe.tally.rows) from error
         except OutputError as error:
             raise OutputError(f"{error}{self._hint()}") from error
 
@@ -121,16 +121,14 @@ class _Run:
     def _choose_shape(self, reader: Reader, first: Sequence[Row]) -> Shape:
         return choose_shape(reader, first, self._place.to, Path(self._options.output).suffix)
 
-    def _open_record(self, stack: ExitStack, about: dict[str, Any]) -> Record | None:
+    def _open_record(self, stack: ExitStack, about: dict[str, Any]) -> JournalRecord | None:
         if self._place.journal is None or self._place.source is None:
             return None
         fingerprint = Fingerprint(self._place.source)
         stack.callback(fingerprint.close)
-        return Record(self._place.journal, about, fingerprint, whole=self._place.form == "parquet")
+        return JournalRecord(self._place.journal, about, fingerprint, whole=self._place.form == "parquet")
 
-    def _open_watch(
-        self, stack: ExitStack, reader: Reader
-    ) -> Callable[[Sequence[Row], Sequence[Told], Position], None]:
+    def _open_watch(self, stack: ExitStack, reader: Reader) -> Watch:
         total = self._place.source.stat().st_size if self._place.source else None
         display = Display(reader.total if isinstance(reader, ParquetReader) else total, quiet=self._options.quiet)
         stack.callback(display.clear)

@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
-from app.errors import FileError
+from app.errors import FileError, LongLineError
 from app.files.cells import to_json
-from app.files.lines import Lines, LongLineError, Position, decode
+from app.files.lines import Lines, Position, decode
 from app.files.rows import DEFAULT_TEXT, Format, Row, Told, blank, free_name
 
 
@@ -38,7 +38,7 @@ class JsonLinesReader:
                 if not self._goes_on:
                     raise
                 self._lines.skip_line()
-                row: Row | None = Row(self._lines.number, "", str(error), ("", {}))
+                row: Row | None = Row(self._lines.number, "", error.why, ("", {}))
             else:
                 if not line:
                     return

@@ -7,7 +7,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
-from app.errors import FileError
+from app.errors import FileError, LongLineError
 
 MAX_LINE_BYTES: Final = 10_000_000
 """Of a row, too, which may have several lines. A file with longer ones is not what it is taken for."""
@@ -77,10 +77,6 @@ class FileSource:
         self._file.close()
 
 
-class LongLineError(FileError):
-    """A line that is longer than allowed; `Lines.skip_line` leads behind it."""
-
-
 class Lines:
     """Iterates over lines with their ends: only a line feed ends one. A byte order mark is left out."""
 
@@ -94,7 +90,7 @@ class Lines:
         return self
 
     def __next__(self) -> bytes:
-        """Raises LongLineError, and FileError if the first bytes show that it is no text at all."""
+        """Raises LongLineError, behind which `skip_line` leads, and FileError if the first bytes are of no text."""
         end = self._block.find(b"\n", self._at) + 1
         if not end:
             end = self._gather()

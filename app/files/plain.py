@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from app.errors import LongLineError
 from app.files.cells import format_told
-from app.files.lines import Lines, LongLineError, Position, decode
+from app.files.lines import Lines, Position, decode
 from app.files.rows import DEFAULT_TEXT, Format, Row, Told, blank
 
 
@@ -34,7 +35,7 @@ class PlainReader:
                 if not self._goes_on:
                     raise
                 self._lines.skip_line()
-                yield Row(self._lines.number, "", str(error), "")
+                yield Row(self._lines.number, "", error.why, "")
                 continue
             if not line:
                 return

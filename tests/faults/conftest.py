@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -70,6 +71,7 @@ def starting() -> Iterator[Callable[..., Running]]:
     with ExitStack() as stack:
 
         def serve(*options: str, **settings: object) -> Running:
+            settings.setdefault("jobs", stack.enter_context(TemporaryDirectory()))
             environment = {f"SENTOPIC_{name.upper()}": str(value) for name, value in settings.items()}
             process = stack.enter_context(
                 subprocess.Popen(

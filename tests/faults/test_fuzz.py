@@ -12,16 +12,26 @@ import pytest
 
 from app.keys import create, open_store
 
+HERE = Path(__file__).resolve().parent
 CASES = int(os.environ.get("SENTOPIC_TEST_CASES", "20000"))
 
 
 def fuzz(url: str, directory: Path, *options: str, timeout_s: float = 280) -> int:
     """How many cases schemathesis made up; fails the test if one of its checks does not hold."""
     command = [
-        Path(sys.executable).with_name("schemathesis"), "run", f"{url}/openapi.json", "--checks", "all",
-        "--generation-database", "none", "--no-color", *options,
+        Path(sys.executable).with_name("schemathesis"), "--config-file", HERE / "schemathesis.toml",
+        "run", f"{url}/openapi.json", "--generation-database", "none", "--no-color", *options,
     ]  # fmt: skip
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout_s, cwd=directory)
+    hooks = {"SCHEMATHESIS_HOOKS": "schemathesis_hooks", "PYTHONPATH": str(HERE)}
+    ran = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout_s,
+        cwd=directory,
+        env=os.environ | hooks,
+    )
     if ran.returncode:
         pytest.fail(ran.stdout[-6_000:])
     made = re.search(r"(\d[\d,]*) generated", ran.stdout)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import FileError
-from app.files.lines import FileSource, Lines, LongLineError, Position, decode
+from app.errors import FileError, LongLineError
+from app.files.lines import FileSource, Lines, Position, decode
 from tests.files.reading import Memory
 
 

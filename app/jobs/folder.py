@@ -1,0 +1,75 @@
+"""Where jobs have their files: a folder each, which nobody but their owner can read."""
+
+import fcntl
+import os
+import shutil
+from pathlib import Path
+from typing import IO
+
+from app.jobs.job import Job
+
+
+class Folder:
+    """One job's: `input`, results by name, and `lock`, held by whoever works at it."""
+
+    def __init__(self, root: Path, job_id: str) -> None:
+        self.path = root / job_id
+        self.input = self.path / "input"
+
+    def make(self) -> None:
+        self.path.mkdir(mode=0o700)
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def result(self, job: Job) -> Path:
+        return self.path / (job.result or "none")
+
+    def take_over(self, job: Job, name: str) -> None:
+        """Makes a result's file of this name, with what counts of the one before: its writer may yet be alive."""
+        target, left = self.path / name, job.written
+        with target.open("wb") as copy:
+            if left:
+                with self.result(job).open("rb") as source:
+                    while left and (piece := source.read(min(left, 2**20))):
+                        copy.write(piece)
+                        left -= len(piece)
+            if left:
+                raise FileNotFoundError(2, "a part of the result is missing")
+            copy.flush()
+            os.fsync(copy.fileno())
+
+    def drop_others(self, name: str) -> None:
+        """Results that no longer count."""
+        for path in self.path.glob("result.*"):
+            if path.name != name:
+                path.unlink(missing_ok=True)
+
+
+class Locks:
+    """The locks that this process holds. The system gives them back when it ends, however it ends."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._held: dict[str, IO[bytes]] = {}
+
+    def take(self, job: Job) -> bool | None:
+        """False also where its files are not: they may be another machine's. None: there is no telling."""
+        try:
+            file = (Folder(self._root, job.id).path / "lock").open("ab")
+        except OSError:
+            return False
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return False
+        except OSError:  # a file system without locks
+            file.close()
+            return None
+        self._held[job.id] = file
+        return True
+
+    def drop(self, job_id: str) -> None:
+        if file := self._held.pop(job_id, None):
+            file.close()

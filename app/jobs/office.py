@@ -1,0 +1,160 @@
+"""Takes jobs in and gives their results out. The event loop's side: database and disk are touched in threads."""
+
+import asyncio
+import logging
+import os
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from app.classifier import Catalog
+from app.errors import (
+    BodyTooLargeError,
+    FileError,
+    JobsFullError,
+    JobStoreError,
+    StartError,
+    UnknownJobError,
+)
+from app.jobs.folder import Folder, Locks
+from app.jobs.job import Job
+from app.jobs.store import JobStore
+from app.jobs.worker import Worker, forget
+from app.metrics import Metrics
+from app.settings import Settings
+
+_BLOCK_BYTES: Final = 2**20
+_FILE: Final = "jobs.db"
+_log = logging.getLogger("sentopic")
+
+
+def open_office(settings: Settings, catalog: Catalog, metrics: Metrics) -> "Office | None":
+    """None: no jobs are wanted, or there is nowhere to keep them and nobody has said where.
+
+    Raises StartError if what was said cannot be.
+    """
+    if not settings.jobs:
+        return None
+    root = Path(settings.jobs).expanduser()
+    try:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = root / f".{secrets.token_hex(8)}"
+        probe.touch(mode=0o600)
+        probe.unlink()
+    except (OSError, RuntimeError) as error:
+        why = f"{root}: {str(getattr(error, 'strerror', None) or error).lower()}"
+        if "jobs" in settings.model_fields_set:
+            raise StartError(f"no jobs can be kept in {why}") from error
+        _log.info("there are no jobs, as they cannot be kept in %s", why)
+        return None
+    return Office(settings, catalog, metrics, root)
+
+
+class Office:
+    """Use it as an asynchronous context manager, inside of that of the catalog."""
+
+    def __init__(self, settings: Settings, catalog: Catalog, metrics: Metrics, root: Path) -> None:
+        self._settings, self._root = settings, root
+        self._url = settings.database or f"sqlite:///{root / _FILE}"
+        self._worker = Worker(settings, catalog, metrics, root, self._find_store)
+        self._locks = Locks(root)
+        """Of files on their way: as long as they are held, the files are."""
+        self._opened: JobStore | None = None
+        self._opening, self._adding = asyncio.Lock(), asyncio.Lock()
+        if settings.database:
+            try:
+                self._opened = JobStore(self._url)
+            except JobStoreError as error:
+                raise StartError(f"the jobs' database: {error.reason}") from error
+
+    async def __aenter__(self) -> "Office":
+        await self._worker.__aenter__()
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        await self._worker.__aexit__(*failure)
+        if self._opened:
+            await asyncio.to_thread(self._opened.close)
+
+    async def receive(self, job: Job, declared: int | None, body: AsyncIterator[bytes]) -> Job:
+        """Keeps a file whose `size` is not yet known. Raises BodyTooLargeError, JobsFullError or FileError."""
+        limit = self._settings.max_job_bytes
+        if declared is not None and declared > limit:
+            raise BodyTooLargeError(limit)
+        store, folder = await self._store(), Folder(self._root, job.id)
+        room = replace(job, status="uploading", size=limit if declared is None else declared)
+        most, most_bytes = self._settings.max_jobs, self._settings.max_jobs_bytes
+        async with self._adding:
+            added = await asyncio.to_thread(store.add, room, most=most, most_bytes=most_bytes)
+        if not added:
+            raise JobsFullError
+        try:
+            await asyncio.to_thread(folder.make)
+            await asyncio.to_thread(self._locks.take, job)
+            size = await self._keep(folder, body, limit)
+            if not size:
+                raise FileError("it is empty")
+            if not await asyncio.to_thread(store.set, job.id, status="waiting", size=size):
+                raise JobsFullError  # it took so long that it was given up
+        except BaseException as error:
+            await asyncio.shield(asyncio.to_thread(forget, self._root, store, job.id))
+            if isinstance(error, OSError):
+                _log.error("a job's file cannot be kept: %s", error)
+                raise JobsFullError from error
+            raise
+        finally:
+            self._locks.drop(job.id)
+        self._worker.tell()
+        return replace(job, status="waiting", size=size)
+
+    async def find(self, job_id: str, owner: str) -> Job:
+        """Raises UnknownJobError, whoever else's it may be."""
+        job = await asyncio.to_thread((await self._store()).get, job_id)
+        if job is None or job.owner != owner or job.status == "uploading":
+            raise UnknownJobError
+        return job
+
+    async def list_of(self, owner: str) -> list[Job]:
+        return await asyncio.to_thread((await self._store()).list_of, owner)
+
+    async def remove(self, job: Job) -> None:
+        """Whoever works at it finds out with his next chunk."""
+        await asyncio.to_thread(forget, self._root, await self._store(), job.id)
+
+    def result(self, job: Job) -> Path:
+        return Folder(self._root, job.id).result(job)
+
+    async def _keep(self, folder: Folder, body: AsyncIterator[bytes], limit: int) -> int:
+        size, waiting = 0, bytearray()
+        with await asyncio.to_thread(folder.input.open, "xb") as file:
+            async for piece in body:
+                size += len(piece)
+                if size > limit:
+                    raise BodyTooLargeError(limit)
+                waiting += piece
+                if len(waiting) >= _BLOCK_BYTES:
+                    await asyncio.to_thread(file.write, bytes(waiting))
+                    waiting.clear()
+            await asyncio.to_thread(_write_out, file, bytes(waiting))
+        return size
+
+    async def _find_store(self) -> JobStore | None:
+        """None: no job has ever been handed in."""
+        if self._opened is None and not await asyncio.to_thread((self._root / _FILE).exists):
+            return None
+        return await self._store()
+
+    async def _store(self) -> JobStore:
+        """Opened when it is first needed: SQLAlchemy takes 0.4 s and 22 MB."""
+        async with self._opening:
+            if self._opened is None:
+                self._opened = await asyncio.to_thread(JobStore, self._url)
+        return self._opened
+
+
+def _write_out(file: Any, data: bytes) -> None:
+    file.write(data)
+    file.flush()
+    os.fsync(file.fileno())

@@ -1,0 +1,211 @@
+"""Does jobs, one at a time, in the background of everybody else, and leaves alone what another does.
+
+The event loop's side: whatever touches the database or the disk happens in one thread.
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from app.classifier import Catalog
+from app.errors import (
+    JobsFullError,
+    JobStoreError,
+    LeaseLostError,
+    OutputError,
+    RequestError,
+    SentopicError,
+    StuckJobError,
+)
+from app.jobs.folder import Folder, Locks
+from app.jobs.job import Job
+from app.jobs.store import JobStore
+from app.jobs.work import Work, fail, give_back
+from app.metrics import Metrics
+from app.settings import Settings
+
+LEASE_S: Final = 10.0
+"""How long a job is left alone whose worker is not heard of, if it is another machine's."""
+
+_BEAT_S: Final = 2.0
+_LOOK_S: Final = 1.0
+"""How often an idle service looks whether there is a job for it."""
+
+_MOST_TRIES: Final = 5
+"""How often a job is begun that gets no further: it may be what ends the service."""
+
+_CLEAN_S: Final = 600.0
+_UPLOAD_S: Final = 60.0
+"""How long a file may be on its way before it is looked whether somebody still takes it in."""
+
+_LONGEST_UPLOAD_S: Final = 86_400.0
+
+_OURS: Final = "The service failed to answer. Its log says why."
+_log = logging.getLogger("sentopic")
+Result = TypeVar("Result")
+
+
+class Worker:
+    """Use it as an asynchronous context manager, inside of that of the catalog.
+
+    `find_store` gives None as long as there is nothing to be done, and raises JobStoreError.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        catalog: Catalog,
+        metrics: Metrics,
+        root: Path,
+        find_store: Callable[[], Awaitable[JobStore | None]],
+    ) -> None:
+        self._settings, self._catalog, self._metrics, self._root = settings, catalog, metrics, root
+        self._find_store = find_store
+        self._models = [(manifest.task, manifest.model) for manifest in catalog.manifests]
+        self._locks, self._host = Locks(root), socket.gethostname()[:64]
+        self._thread = ThreadPoolExecutor(1, "jobs")
+        self._news = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "Worker":
+        self._task = asyncio.create_task(self._work_for_ever())
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        if self._task:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        await asyncio.to_thread(self._thread.shutdown)
+
+    def tell(self) -> None:
+        """There is a job: no need to wait until the next look."""
+        self._news.set()
+
+    async def _work_for_ever(self) -> None:
+        failing, cleaned = False, 0.0
+        while True:
+            try:
+                if store := await self._find_store():
+                    if time.monotonic() - cleaned > _CLEAN_S:
+                        cleaned = time.monotonic()
+                        await asyncio.to_thread(self._clean, store)
+                    if job := await self._claim(store):
+                        await self._do(job, store)
+                        continue
+                failing = False
+            except Exception as error:  # noqa: BLE001 - whatever it is, it may pass
+                if not failing:
+                    why = error.reason if isinstance(error, JobStoreError) else repr(error)
+                    _log.error("no job is done: the jobs' database: %s", why)
+                failing = True
+            self._news.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), _LOOK_S)
+
+    async def _claim(self, store: JobStore) -> Job | None:
+        lease = secrets.token_hex(16)
+        return await self._in_thread(store.claim, lease, self._host, self._models, LEASE_S, self._locks)
+
+    async def _do(self, job: Job, store: JobStore) -> None:
+        """To its end, or until it is another's, or this service ends."""
+        work = asyncio.create_task(self._answer(job, store))
+        beating = asyncio.create_task(self._beat(job, store, work))
+        self._metrics.add_running_jobs(1)
+        try:
+            await work
+            self._metrics.end_job(job.task, "done")
+        except asyncio.CancelledError:
+            work.cancel()
+            await asyncio.wait([work])
+            if asyncio.current_task().cancelling():  # type: ignore[union-attr] # in a task
+                with contextlib.suppress(JobStoreError):  # then others wait until the lease has run out
+                    await self._in_thread(give_back, job, store)
+                raise
+            await self._in_thread(self._sweep_up, job, store)
+        except LeaseLostError:
+            await self._in_thread(self._sweep_up, job, store)
+        except JobStoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the next job may be a better one
+            await self._fail(job, store, error)
+        finally:
+            self._metrics.add_running_jobs(-1)
+            beating.cancel()
+            self._locks.drop(job.id)
+
+    async def _fail(self, job: Job, store: JobStore, error: Exception) -> None:
+        """Says what its owner can mend, and to the log what he cannot."""
+        is_his = isinstance(error, RequestError | JobsFullError)
+        code = error.code if isinstance(error, SentopicError) else SentopicError.code
+        why = "The result could not be kept." if isinstance(error, OutputError) else _OURS
+        if await self._in_thread(fail, job, store, code, str(error) if is_his else why):
+            self._metrics.end_job(job.task, "failed")
+            if not is_his:
+                _log.error("job %s has failed", job.id, exc_info=error)
+
+    async def _answer(self, job: Job, store: JobStore) -> None:
+        if job.tries > _MOST_TRIES:
+            raise StuckJobError
+        classifier = self._catalog.find(job.task, job.model)
+        most_bytes = self._settings.max_jobs_bytes
+        work = await self._in_thread(Work, job, store, self._root, classifier.interpreter, most_bytes)
+        reading = self._in_thread(work.read)
+        try:
+            while chunk := await reading:
+                reading = self._in_thread(work.read)
+                probabilities = await classifier.predict_bulk(chunk.ids, background=True)
+                classifier.count(await self._in_thread(work.finish, chunk, probabilities))
+                self._metrics.add_job_rows(job.task, len(chunk.rows))
+            await self._in_thread(work.end)
+        except (RequestError, JobsFullError):
+            await self._in_thread(work.keep)
+            raise
+        finally:
+            reading.cancel()
+            await self._in_thread(work.close)  # behind whatever that thread has begun
+
+    def _sweep_up(self, job: Job, store: JobStore) -> None:
+        """What was written of a job while it was being deleted."""
+        if store.get(job.id) is None:
+            Folder(self._root, job.id).remove()
+
+    async def _beat(self, job: Job, store: JobStore, work: "asyncio.Task[None]") -> None:
+        """Says again and again that it is being done; ends the work once it is not ours any more."""
+        is_ours = True
+        while is_ours:
+            await asyncio.sleep(_BEAT_S)
+            with contextlib.suppress(JobStoreError):
+                until = time.time() + LEASE_S
+                is_ours = await asyncio.to_thread(store.set, job.id, job.lease, lease_until=until)
+        work.cancel()
+
+    def _clean(self, store: JobStore) -> None:
+        """Removes what nobody will ask for any more."""
+        now = time.time()
+        long_ago = now - self._settings.keep_jobs_h * 3_600
+        for job in (*store.list_finished(long_ago), *store.list_strange(long_ago, self._models)):
+            forget(self._root, store, job.id)
+        for job in store.list_uploads(now - _UPLOAD_S):
+            is_left = self._locks.take(job)  # by whoever has died while it came
+            if is_left or job.created < now - _LONGEST_UPLOAD_S:
+                forget(self._root, store, job.id)
+            self._locks.drop(job.id)
+
+    def _in_thread(self, work: Callable[..., Result], *given: Any) -> "asyncio.Future[Result]":
+        asked = asyncio.get_running_loop().run_in_executor(self._thread, work, *given)
+        asked.add_done_callback(lambda one: one.cancelled() or one.exception())  # nobody may be left to hear of it
+        return asked
+
+
+def forget(root: Path, store: JobStore, job_id: str) -> None:
+    """Its files first: as long as there is a row, somebody can ask again."""
+    Folder(root, job_id).remove()
+    store.remove(job_id)

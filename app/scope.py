@@ -1,0 +1,12 @@
+"""What server and application tell each other in a request's scope, beside what ASGI has."""
+
+from typing import Final
+
+LEAVING: Final = "sentopic.leaving"
+"""An `asyncio.Event`: set when the application is to end, so that answers without an end should come to one."""
+
+UNHURRIED: Final = "sentopic.unhurried"
+"""To be called where request and answer may take long: from then on, a client is only cut off when nothing moves."""
+
+KEY: Final = "sentopic.key"
+"""The id of the key that it was sent with, if keys are asked for."""

@@ -1,0 +1,269 @@
+"""Files go in by POST, are answered in the background, and come out again; nobody sees another's."""
+
+import asyncio
+import csv
+import io
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from app.errors import StartError
+from app.main import create_app
+from app.settings import SHIPPED, Settings
+from sentopic.client import Client
+
+TEXTS = ["oil prices rose again", "wheat and corn", "", "bank of england rates"] * 200
+HEAD = "n,body\n"
+
+
+def table() -> bytes:
+    page = io.StringIO()
+    csv.writer(page).writerows([("n", "body"), *enumerate(TEXTS)])
+    return page.getvalue().encode()
+
+
+def arrow() -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({"n": list(range(len(TEXTS))), "body": TEXTS}), sink)
+    return bytes(sink.getvalue())
+
+
+FILES = {
+    "csv": table(),
+    "jsonl": "".join(f"{json.dumps({'n': n, 'body': text})}\n" for n, text in enumerate(TEXTS)).encode(),
+    "parquet": arrow(),
+    "lines": "".join(f"{text}\n" for text in TEXTS).encode(),
+}
+
+
+def hand_in(client: httpx.Client, data: Any, headers: dict[str, str] | None = None, **params: str) -> dict[str, Any]:
+    response = client.post("/jobs", content=data, headers=headers, params={"task": "topic", "model": "gru", **params})
+    assert response.status_code == 202, response.text
+    job: dict[str, Any] = response.json()
+    assert response.headers["location"] == f"/jobs/{job['id']}"
+    return job
+
+
+def until_done(client: httpx.Client, job: dict[str, Any], seconds: float = 30) -> dict[str, Any]:
+    end = time.monotonic() + seconds
+    while job["status"] in {"waiting", "running"}:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+        job = client.get(f"/jobs/{job['id']}").json()
+    return job
+
+
+def problem(response: httpx.Response) -> tuple[int, str]:
+    assert response.headers["content-type"] == "application/problem+json"
+    return response.status_code, response.json()["code"]
+
+
+@pytest.mark.parametrize("form", FILES)
+def test_every_format_is_answered_as_a_batch_is_and_given_back(client: httpx.Client, form: str) -> None:
+    job = hand_in(client, FILES[form], format=form, **({} if form == "lines" else {"text": "body"}))
+    assert (job["status"], job["done"], job["format"], job["model"]) == ("waiting", 0, form, "gru")
+    job = until_done(client, job)
+    assert (job["status"], job["rows"], job["done"], job["failed"]) == ("done", 800, 800, 200)
+    assert job["error"] is None
+    assert job["seconds_left"] is None
+    batch = client.post("/predict/topic/batch", json={"texts": [text or "x" for text in TEXTS], "model": "gru"}).json()
+    wanted = [one["label"] if text else None for one, text in zip(batch["results"], TEXTS, strict=True)]
+    assert job["labels"] == {label: wanted.count(label) for label in dict.fromkeys(wanted) if label}
+    response = client.get(f"/jobs/{job['id']}/result")
+    ending = {"lines": "txt"}.get(form, form)
+    assert response.headers["content-disposition"] == f'attachment; filename="topic-{job["id"][:8]}.{ending}"'
+    assert [row["label"] for row in read(response.content, form)] == wanted
+    for other in FILES:
+        content = client.get(f"/jobs/{job['id']}/result", params={"format": other}).content
+        assert [row["label"] for row in read(content, other)] == wanted
+    assert client.delete(f"/jobs/{job['id']}").status_code == 204
+
+
+def read(data: bytes, form: str) -> list[dict[str, Any]]:
+    if form == "parquet":
+        return pq.read_table(pa.BufferReader(data)).to_pylist()
+    if form == "jsonl":
+        return [json.loads(line) for line in data.splitlines()]
+    if form == "csv":
+        return [{**row, "label": row["label"] or None} for row in csv.DictReader(io.StringIO(data.decode()))]
+    return [{"label": line.split("\t")[0] or None} for line in data.decode().splitlines()]
+
+
+def test_media_type_tells_the_format_too(client: httpx.Client) -> None:
+    job = hand_in(client, b"oil\nwheat\n", {"content-type": "text/plain; charset=utf-8"})
+    assert until_done(client, job)["rows"] == 2
+    assert job["format"] == "lines"
+    job = hand_in(client, b'{"text": "oil"}\n', {"content-type": "application/jsonl"})
+    assert until_done(client, job)["format"] == "jsonl"
+
+
+def test_result_is_given_in_parts(client: httpx.Client) -> None:
+    path = f"/jobs/{until_done(client, hand_in(client, FILES['csv'], format='csv', text='body'))['id']}/result"
+    whole = client.get(path).content
+
+    def ask(wanted: str) -> httpx.Response:
+        return client.get(path, headers={"range": wanted})
+
+    for wanted, part in (
+        ("bytes=3-9", whole[3:10]),
+        (f"bytes={len(whole) - 5}-", whole[-5:]),
+        ("bytes=-7", whole[-7:]),
+    ):
+        assert (ask(wanted).status_code, ask(wanted).content) == (206, part)
+    assert problem(ask(f"bytes={len(whole)}-")) == (416, "range_not_satisfiable")
+    for wanted in ("bytes=0-1,3-4", "bytes=9-3", "rows=1-2", "bytes=-0", "bytes=x"):
+        assert (ask(wanted).status_code, ask(wanted).content) == (200, whole)
+
+
+def test_default_model_is_named(client: httpx.Client) -> None:
+    job = client.post("/jobs?task=sentiment&format=lines", content=b"fine").json()
+    assert job["model"] == client.get("/tasks/sentiment").json()["models"][0]["name"]
+
+
+def test_jobs_are_listed_the_newest_first(client: httpx.Client) -> None:
+    ids = [hand_in(client, b"oil\n", format="lines")["id"] for _ in range(3)]
+    with Client(str(client.base_url)) as asking:
+        found = [job.id for job in asking.jobs()]
+    assert [job_id for job_id in found if job_id in ids] == ids[::-1]
+    assert [job["id"] for job in client.get("/jobs").json()["jobs"]] == found
+
+
+BAD = {
+    "no column": (b"a,b\n1,2\n", "csv", "line 1: there is no column of texts"),
+    "broken quotes": (
+        b'text\noil\n"no end\nnor here\n',
+        "csv",
+        "line 3: a quote that is opened in this row is never closed",
+    ),
+    "UTF-16": ("text\noil\n".encode("utf-16"), "csv", "line 1: it is UTF-16, not UTF-8"),
+    "binary": (b"\x7fELF" + bytes(100), "lines", "line 1: it is a program"),
+    "no Parquet": (b"text\noil\n", "parquet", "it is not Parquet, or not all of it"),
+    "long line": (b"oil\n" + b"x" * 10_000_001, "lines", "line 2: it is longer than 10000000 bytes"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_file_fails_with_its_line(client: httpx.Client, name: str) -> None:
+    data, form, why = BAD[name]
+    job = until_done(client, hand_in(client, data, format=form))
+    assert job["status"] == "failed"
+    assert (job["error"]["code"], job["error"]["status"], job["error"]["detail"]) == ("file_invalid", 422, why)
+    assert problem(client.get(f"/jobs/{job['id']}/result")) == (409, "job_not_done")
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_rows_before_a_fault_are_given_out(client: httpx.Client, form: str) -> None:
+    job = until_done(
+        client, hand_in(client, b'n,body\n1,oil\n2,wheat\n3,"no end\nnor here\n', format="csv", text="body")
+    )
+    assert (job["status"], job["done"], job["error"]["code"]) == ("failed", 2, "file_invalid")
+    path = f"/jobs/{job['id']}/result"
+    refused = client.get(path)
+    assert problem(refused) == (409, "job_not_done")
+    assert "partial=true" in refused.json()["detail"]
+    given = client.get(path, params={"partial": "true", "format": form})
+    assert "-part." in given.headers["content-disposition"]
+    assert [row["n"] for row in read(given.content, form)] == ["1", "2"]
+
+
+def test_parquet_that_is_broken_in_its_middle_is_given_out_as_far_as_it_goes(client: httpx.Client) -> None:
+    sink = pa.BufferOutputStream()
+    texts = [f"oil and wheat {number}" for number in range(4_000)]
+    pq.write_table(pa.table({"text": texts}), sink, row_group_size=1_000, use_dictionary=False, compression="none")
+    data = bytearray(sink.getvalue())
+    place = data.index(b"wheat 3500")
+    data[place - 2_000 : place] = b"\xff" * 2_000
+    job = until_done(client, hand_in(client, bytes(data), format="parquet"))
+    assert job["status"] == "failed"
+    assert job["error"]["detail"].startswith("row ")
+    content = client.get(f"/jobs/{job['id']}/result?partial=true").content
+    assert [row["text"] for row in read(content, "parquet")] == texts[: job["done"]]
+    assert 0 < job["done"] < 4_000
+
+
+def test_what_is_no_job_is_refused(client: httpx.Client) -> None:
+    def post(content: bytes = b"oil", headers: dict[str, str] | None = None, **params: str) -> tuple[int, str]:
+        return problem(client.post("/jobs", content=content, params=params, headers=headers))
+
+    assert post(b"", task="topic", format="csv") == (422, "file_invalid")
+    assert post(task="weather", format="csv") == (404, "unknown_task")
+    assert post(task="topic", model="none", format="csv") == (404, "unknown_model")
+    assert post(task="topic", format="xlsx") == (422, "invalid_request")
+    assert post(format="csv") == (422, "invalid_request")
+    assert post(task="topic", format="csv", colour="red") == (422, "invalid_request")
+    assert post(task="topic", format="csv", text="a\0b") == (422, "invalid_request")
+    assert post(task="topic") == (415, "unsupported_media_type")
+    assert post(headers={"content-type": "multipart/form-data; boundary=x"}, task="topic", format="csv")[0] == 415
+    assert post(headers={"content-encoding": "gzip"}, task="topic", format="csv")[0] == 415
+    for path in ("/jobs/none", f"/jobs/{'0' * 32}", f"/jobs/{'0' * 32}/result", "/jobs/%00"):
+        assert problem(client.get(path)) == (404, "unknown_job" if path.count("/") > 1 else "not_found")
+    assert problem(client.delete(f"/jobs/{'0' * 32}")) == (404, "unknown_job")
+    assert client.put("/jobs").headers["allow"] == "GET, POST"
+    assert client.put("/jobs/x").headers["allow"] == "DELETE, GET"
+    refused = client.get("/jobs?secret=2")
+    assert problem(refused) == (422, "invalid_request")
+    assert "secret" not in refused.text
+
+
+def test_pages_of_others_send_no_files(client: httpx.Client) -> None:
+    def post(client: Any, site: str, origin: str = "https://elsewhere.example") -> Any:
+        headers = {"sec-fetch-site": site, "origin": origin, "content-type": "text/plain"}
+        return client.post("/jobs?task=topic", content=b"oil", headers=headers)
+
+    for site in ("cross-site", "same-site"):
+        assert problem(post(client, site)) == (403, "strange_origin")
+    for site in ("same-origin", "none"):
+        assert post(client, site).status_code == 202
+
+    async def scene() -> None:
+        settings = Settings(bundle=[SHIPPED / "topic" / "gru"], cors_origins=["https://elsewhere.example"])
+        transport = httpx.ASGITransport(app=create_app(settings))
+        async with httpx.AsyncClient(transport=transport, base_url="http://a") as open_one:
+            assert (await post(open_one, "cross-site")).status_code == 202
+            assert problem(await post(open_one, "cross-site", "https://other.example")) == (403, "strange_origin")
+
+    asyncio.run(scene())
+
+
+def test_deleted_job_is_gone_while_it_runs_and_when_it_is_done(client: httpx.Client) -> None:
+    long = hand_in(client, b"oil prices rose again in the gulf\n" * 200_000, format="lines")
+    short = hand_in(client, b"oil\n", format="lines")
+    while client.get(f"/jobs/{long['id']}").json()["status"] != "running":
+        time.sleep(0.02)
+    assert problem(client.get(f"/jobs/{long['id']}/result")) == (409, "job_not_done")
+    assert client.delete(f"/jobs/{long['id']}").status_code == 204
+    assert problem(client.get(f"/jobs/{long['id']}")) == (404, "unknown_job")
+    assert until_done(client, short)["status"] == "done"  # which had to wait for it
+    assert client.delete(f"/jobs/{short['id']}").status_code == 204
+    assert problem(client.get(f"/jobs/{short['id']}/result")) == (404, "unknown_job")
+
+
+def test_service_without_a_place_for_jobs_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    unwanted = Settings(bundle=[SHIPPED / "topic" / "gru"], jobs="")
+    impossible = unwanted.model_copy(update={"jobs": str(tmp_path / "file" / "jobs")})
+    impossible.model_fields_set.discard("jobs")  # nobody has said it: then it is no failure
+
+    async def scene(settings: Settings) -> None:
+        transport = httpx.ASGITransport(app=create_app(settings))
+        async with httpx.AsyncClient(transport=transport, base_url="http://a") as client:
+            assert "/jobs" not in (await client.get("/openapi.json")).json()["paths"]
+            for path in ("/jobs", "/jobs/x", "/jobs/x/result"):
+                assert problem(await client.get(path)) == (404, "no_jobs")
+
+    for settings in (unwanted, impossible):
+        asyncio.run(scene(settings))
+
+
+def test_place_for_jobs_that_cannot_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StartError, match=r"no jobs can be kept in .*/file/jobs"):
+        create_app(Settings(bundle=[SHIPPED / "topic" / "gru"], jobs=str(tmp_path / "file" / "jobs")))
+    with pytest.raises(StartError, match="the jobs' database"):
+        create_app(Settings(bundle=[SHIPPED / "topic" / "gru"], database="sqlite:////nowhere/x.db"))

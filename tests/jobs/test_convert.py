@@ -1,0 +1,92 @@
+"""A result in another format is what would have been written in it."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from app.files.open import Shape, choose_shape, open_reader, open_writer
+from app.files.parquet import ParquetWriter
+from app.files.rows import FORMATS, Format, Reader, Told
+from app.jobs.convert import convert
+
+LINES = ["oil, prices", 'a "quote"', "", "tab\tand line"]
+TOLD = [
+    Told("earn", 0.75, False, (), None),
+    Told("acq", 0.5, True, ("mostly_unknown_words", "text_cut"), None),
+    Told(None, None, None, (), "there is no text"),
+    Told("acq", 1.0, True, (), None),
+]
+
+
+def make(path: Path, form: Format) -> Path:
+    rows = [{"n": str(number), "text": text} for number, text in enumerate(LINES)]
+    if form == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    elif form == "jsonl":
+        path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    elif form == "csv":
+        path.write_text(
+            "n;text\n" + "".join('{n};"{0}"\n'.format(row["text"].replace('"', '""'), **row) for row in rows)
+        )
+    else:
+        path.write_text("".join(f"{text}\n" for text in LINES))
+    return path
+
+
+@pytest.fixture
+def readers() -> Iterator[list[Reader]]:
+    found: list[Reader] = []
+    yield found
+    for reader in found:
+        reader.close()
+
+
+def write(path: Path, form: Format, to: Format, target: Path, readers: list[Reader]) -> Shape:
+    """The result as a job writes it."""
+    reader = open_reader(path, form)
+    readers.append(reader)
+    rows = list(reader)
+    shape = choose_shape(reader, rows, to)
+    writer = open_writer(reader, shape)
+    target.write_bytes(writer.head() + writer.write(rows, TOLD))
+    if isinstance(writer, ParquetWriter):
+        writer.join(target, target)
+    return shape
+
+
+def read(data: bytes, form: Format) -> Any:
+    if form == "parquet":
+        return pq.read_table(pa.BufferReader(data)).to_pylist()
+    if form == "jsonl":
+        return [json.loads(line) for line in data.splitlines()]
+    return data.decode().splitlines()
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("to", FORMATS)
+def test_every_format_becomes_every_other(tmp_path: Path, form: Format, to: Format, readers: list[Reader]) -> None:
+    source = make(tmp_path / "in", form)
+    shape = write(source, form, form, tmp_path / "native", readers)
+    wanted = tmp_path / "wanted"
+    write(source, form, to, wanted, readers)
+    found = read(b"".join(convert(tmp_path / "native", shape, to)), to)
+    expected = read(wanted.read_bytes(), to)
+    if (form, to) == ("csv", "csv"):
+        expected = [line.replace(";", ",") for line in expected]
+        expected[1] = '0,"oil, prices",earn,0.75,false,,'
+    assert found == expected
+    assert {path.name for path in tmp_path.iterdir()} == {"in", "native", "wanted"}
+
+
+def test_result_that_is_left_in_the_middle_leaves_nothing(tmp_path: Path, readers: list[Reader]) -> None:
+    shape = write(make(tmp_path / "in", "csv"), "csv", "csv", tmp_path / "native", readers)
+    pieces = convert(tmp_path / "native", replace(shape), "parquet")
+    next(pieces)
+    pieces.close()  # type: ignore[attr-defined] # it is a generator
+    assert {path.name for path in tmp_path.iterdir()} == {"in", "native"}
