@@ -74,17 +74,22 @@ function toSentence(status, code, problem, retryAfter) {
     case 401:
       return "This service needs a key. Enter one to go on.";
     case 403:
+      if (code === "strange_origin") return detail;
       return "Your key may not do this. Ask whoever runs the service for one that may.";
     case 413:
       return `${detail || "This is too large."} ${code === "text_too_long" ? "Shorten it." : "Send less at once."}`;
     case 422:
+      if (code === "file_invalid") return `The file cannot be read: ${detail}.`;
       return `The service cannot read this. ${firstFault(problem) || detail}`;
     case 429:
       return `You have asked as often as is allowed for now. ${later}`;
     case 503:
+      if (code === "job_store") return detail;
       return `The service has too much to do just now. ${later}`;
     case 504:
       return "No answer came in time. Try again, or try a shorter text.";
+    case 507:
+      return detail || "The service has no room. Try again later.";
     default:
       return status >= 500 ? "The service failed to answer. Try again; if it goes on, its log says why." : detail || `The service refused (${status}).`;
   }

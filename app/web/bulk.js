@@ -2,10 +2,10 @@
 
 import { readAddress, writeAddress } from "./address.js";
 import { ask } from "./api.js";
+import { Board } from "./board.js";
 import { offer } from "./choices.js";
 import { awaitFiles } from "./drops.js";
 import { fill, find, make } from "./elements.js";
-import { JobCard } from "./jobs.js";
 import { Notice } from "./notices.js";
 import { percent, size } from "./numbers.js";
 import { describe, title } from "./service.js";
@@ -16,12 +16,13 @@ const NAMES = "sentopic-job-names";
 
 const notice = new Notice(find("notice"));
 let service = null;
+let board = null;
 let task = null;
 let model = null;
 let file = null;
 let format = null;
 let sending = null;
-let early = null; // a file that was dropped before the page was ready
+let early = null; // what was dropped before the page was ready
 
 async function begin() {
   notice.clear();
@@ -32,7 +33,7 @@ async function begin() {
       return;
     }
     const { jobs } = await ask("jobs");
-    for (const job of jobs.toSorted((one, other) => Date.parse(one.created) - Date.parse(other.created))) add(job);
+    board = new Board(service, jobs, (id) => names()[id]);
   } catch (failure) {
     notice.tell(failure.sentence ? failure : { sentence: "The page could not be shown. Load it anew." }, begin);
     return;
@@ -41,7 +42,7 @@ async function begin() {
   model = task.models.find(({ name }) => name === readAddress().get("model")) ?? task.models[0];
   offerTasks();
   find("page").hidden = false;
-  if (early) take(early);
+  if (early) take(...early);
 }
 
 function offerTasks() {
@@ -50,7 +51,6 @@ function offerTasks() {
     task = service.find(name);
     model = task.models.find((one) => one.name === model.name) ?? task.models[0];
     offerTasks();
-    find("task").querySelector(":checked, select")?.focus();
   });
   offer(find("model"), "Model", task.models.map(({ name }) => [name, title(name)]), model.name, (name) => {
     model = task.models.find((one) => one.name === name);
@@ -58,10 +58,15 @@ function offerTasks() {
   });
 }
 
-async function take(chosen) {
-  early = task ? null : chosen;
-  if (sending || !task) return;
+async function take(chosen, others = 0) {
+  early = task ? null : [chosen, others];
+  if (!task) return;
+  if (sending) {
+    notice.tell({ sentence: `${file.name} is still being sent. Wait until it is, or stop it.` }, null);
+    return;
+  }
   notice.clear();
+  if (others) notice.tell({ sentence: `One file at a time: ${chosen.name} was taken, the others were not.` }, null);
   file = chosen;
   format = await guessFormat(file);
   find("chosen").hidden = false;
@@ -96,7 +101,7 @@ async function look() {
     fill(place, make("label", { for: "column" }, "The texts are in"), select);
     show(column);
   } else {
-    fill(place, make("label", { for: "column" }, "The texts are in"), make("input", { id: "column", type: "text", value: "text", spellcheck: "false" }));
+    fill(place, make("label", { for: "column" }, "The texts are in"), make("input", { id: "column", type: "text", placeholder: "text, or the only one", spellcheck: "false" }));
   }
 }
 
@@ -111,10 +116,10 @@ async function start() {
   try {
     const job = await upload(`jobs?${query}`, file, tell, sending.signal);
     remember(job.id, file.name);
-    add(job);
+    const card = board.add(job);
     find("chosen").hidden = true;
     file = null;
-    find("jobs").querySelector("button, a")?.focus();
+    card.node.focus();
   } catch (failure) {
     if (failure.name !== "AbortError") notice.tell(failure.sentence ? failure : { sentence: "The file could not be sent. Try again." }, start);
   }
@@ -131,17 +136,6 @@ function setSending(on) {
   find("sending").hidden = !on;
   find("start").disabled = on;
   if (on) tell(0);
-}
-
-function add(job) {
-  const known = service.tasks.find(({ name }) => name === job.task);
-  const card = new JobCard(job, known, names()[job.id], settle);
-  find("jobs").prepend(card.node);
-  settle();
-}
-
-function settle() {
-  find("none").hidden = find("jobs").children.length > 0;
 }
 
 /** The service does not know what files were called; this tab does. */
@@ -165,5 +159,6 @@ find("open").addEventListener("click", () => find("file").click());
 find("start").addEventListener("click", start);
 find("stop").addEventListener("click", () => sending?.abort());
 find("other").addEventListener("click", () => find("file").click());
+addEventListener("beforeunload", (event) => sending && event.preventDefault());
 awaitFiles(find("file"), take);
 begin();

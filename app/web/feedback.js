@@ -32,7 +32,7 @@ export function offerFeedback(task, answer, text, nameOf) {
         { submit },
         make("label", { for: id }, "It should be"),
         right,
-        make("span", { class: "option" }, along, make("label", { for: `${id}-text` }, "send the text too")),
+        make("span", { class: "option" }, along, make("label", { for: `${id}-text` }, "send the text too; the service keeps it")),
         make("button", {}, "Send"),
         make("button", { type: "button", class: "quiet", click: () => fill(node, open) }, "Never mind"),
         outcome,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, Response, Route, expect, sync_playwright
 
@@ -97,8 +98,25 @@ def guard(server: str) -> Iterator[Guard]:
 
 
 @pytest.fixture
-def coming(server: str) -> Coming:
-    return Coming(server)
+def coming() -> Coming:
+    return Coming()
+
+
+@pytest.fixture
+def jobs(client: httpx.Client) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Gives the service's jobs, the newest first; there are none at first, and at the end."""
+
+    def find() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = client.get("/jobs").json()["jobs"]
+        return found
+
+    def clear() -> None:
+        for job in find():
+            client.delete(f"/jobs/{job['id']}")
+
+    clear()
+    yield find
+    clear()
 
 
 @pytest.fixture
