@@ -116,6 +116,7 @@ async function start() {
   try {
     const job = await upload(`jobs?${query}`, file, tell, sending.signal);
     remember(job.id, file.name);
+    notice.clear();
     const card = board.add(job);
     find("chosen").hidden = true;
     file = null;
@@ -134,7 +135,7 @@ function tell(share) {
 
 function setSending(on) {
   find("sending").hidden = !on;
-  find("start").disabled = on;
+  find("start").disabled = find("other").disabled = on;
   if (on) tell(0);
 }
 

@@ -50,7 +50,7 @@ export class JobCard {
       "div",
       { class: "bar" },
       make("h3", { id }, make("bdi", {}, this.name)),
-      make("span", { class: "aside" }, `${title(task)} / ${title(model)}, ${new Date(created).toLocaleString()}`),
+      make("span", { class: "aside" }, `${title(task)} / ${title(model)}, ${new Date(created).toLocaleString([], { dateStyle: "medium", timeStyle: "short" })}`),
     );
   }
 
@@ -180,7 +180,7 @@ function describe({ status, rows, done, failed, rows_per_s: speed, seconds_left:
     case "done":
       return `Done: ${counted(done, "row")}${bad}.`;
     default:
-      return `Failed${done ? ` after ${counted(done, "row")}${bad}` : ""}. ${toSentence(error?.detail ?? "The service's log says why")}`;
+      return `${done ? `Broke off after ${counted(done, "row")}${bad}` : "Failed"}. ${toSentence(error?.detail ?? "The service's log says why")}`;
   }
 }
 

@@ -13,7 +13,8 @@ export function showMix(labels, nameOf) {
   const shown = sorted.slice(0, MOST).map(([label, number]) => [nameOf(label), number]);
   const others = sorted.slice(MOST);
   if (others.length) shown.push([`${others.length} others`, others.reduce((sum, [, number]) => sum + number, 0)]);
-  return make("ol", { class: "bars mix", "aria-label": "Answers by label" }, shown.map(([name, number]) => bar(name, number, whole)));
+  const list = make("ol", { class: "bars", "aria-label": "Answers by label" }, shown.map(([name, number]) => bar(name, number, whole)));
+  return make("figure", { class: "mix" }, make("figcaption", { class: "aside", "aria-hidden": "true" }, "Answers by label"), list);
 }
 
 function bar(name, number, whole) {

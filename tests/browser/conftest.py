@@ -1,4 +1,4 @@
-"""A real Chromium with every address but this machine's cut off; what it asks of others or complains of fails a test."""
+"""A real Chromium that reaches this machine alone; what it asks of others or complains of fails a test."""
 
 import os
 import shutil
@@ -138,14 +138,19 @@ def open_page(browser: Browser, idle: dict[str, list[Tab]], guard: Guard, coming
 
     yield open_one
     for kind, tab in used:
-        try:
-            tab.leave()
-        except Error:
-            kind = ""
-        if kind:
+        if kind and _leave(tab):
             idle.setdefault(kind, []).append(tab)
         else:
             tab.context.close()
+
+
+def _leave(tab: Tab) -> bool:
+    """Whether it can be used again."""
+    try:
+        tab.leave()
+    except Error:
+        return False
+    return True
 
 
 @pytest.fixture

@@ -44,6 +44,12 @@ def show_jobs(page: Page) -> None:
     drop(page, "reviews.csv", b'text\nA wonderful film.\nThe worst of all.\n" "\n', "")
     page.get_by_role("button", name="Classify this file").click()
     page.get_by_role("button", name="Show 1 failed row").click()
+    expect(page.get_by_role("list", name="Rows that failed")).to_be_visible()
+    drop(page, "broken.csv", b'text\nA wonderful film.\n"no end\nnor here\n', "")
+    page.get_by_role("button", name="Classify this file").click()
+    expect(page.get_by_role("link", name="Download the rows before that")).to_be_visible()
+    drop(page, "more.parquet", b"PAR1", "")
+    expect(page.get_by_placeholder("text, or the only one")).to_be_visible()
     drop(page, "more.jsonl", b'{"text": "A film."}\n', "")
     expect(page.get_by_label("The texts are in")).to_be_visible()
 
@@ -57,6 +63,7 @@ SCENES = {
 }
 
 
+@pytest.mark.usefixtures("jobs")
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("scene", SCENES)
 def test_page_keeps_to_wcag(open_page: Open, scene: str, theme: str) -> None:
@@ -67,6 +74,7 @@ def test_page_keeps_to_wcag(open_page: Open, scene: str, theme: str) -> None:
     assert found.violations_count == 0, found.generate_report()
 
 
+@pytest.mark.usefixtures("jobs")
 @pytest.mark.parametrize("width", [360, 768])
 @pytest.mark.parametrize("scene", SCENES)
 def test_nothing_sticks_out_sideways(open_page: Open, scene: str, width: int) -> None:

@@ -12,7 +12,7 @@ import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from playwright.sync_api import Download, Locator, Page, Route, expect
+from playwright.sync_api import Dialog, Download, Locator, Page, Route, expect
 
 from app.api.job_schemas import JobOut
 from app.keys import create, open_store
@@ -274,7 +274,11 @@ def test_page_keeps_looking_while_the_service_is_busy(page: Page, guard: Guard) 
     expect(page.get_by_role("button", name="Choose a file")).to_be_visible()
     page.route("**/jobs?*", lambda route: route.fulfill(status=202, json=tell()), times=1)
     page.route(re.compile(r"/jobs$"), lambda route: route.fulfill(json={"jobs": [tell(status="done", done=7, rows=7)]}))
-    page.route(re.compile(r"/jobs$"), lambda route: route.fulfill(**refuse(503, "job_store", "The list of jobs cannot be reached.")), times=1)
+    page.route(
+        re.compile(r"/jobs$"),
+        lambda route: route.fulfill(**refuse(503, "job_store", "The list of jobs cannot be reached.")),
+        times=1,
+    )
     send(page, "reviews.csv", table())
     expect(page.get_by_role("alert")).to_contain_text("The list of jobs cannot be reached.")
     expect(state(page)).to_have_text("Done: 7 rows.")
@@ -294,7 +298,9 @@ def test_job_that_is_deleted_elsewhere_goes_here_too(page: Page, client: httpx.C
 
 def test_broken_table_says_where_and_gives_the_rows_before_that(page: Page) -> None:
     sent = send(page, "reviews.csv", b"text,n\nA wonderful film.,1\n,2\nDull.,3\n" + b'"no end\nnor here\n')
-    expect(state(page)).to_contain_text(re.compile(r"^Failed after 3 rows, 1 of them failed\. Line 5: a quote .+\.$"))
+    expect(state(page)).to_contain_text(
+        re.compile(r"^Broke off after 3 rows, 1 of them failed\. Line 5: a quote .+\.$")
+    )
     assert b"A wonderful film.,1,positive," in load(page, "Download the rows before that").path().read_bytes()
     sent.get_by_role("button", name="Show 1 failed row").click()
     expect(sent.locator(".errors li")).to_have_text([f"Row 2: {MISSING}"])
@@ -318,8 +324,18 @@ def test_upload_can_be_stopped(page: Page, jobs: Jobs) -> None:
     page.get_by_role("button", name="Classify this file").click()
     drop(page, "other.csv", table(), "")
     expect(page.get_by_role("alert")).to_contain_text("reviews.csv is still being sent. Wait until it is, or stop it.")
+    warned = list[str]()
+
+    def stay(dialog: Dialog) -> None:
+        warned.append(dialog.type)
+        dialog.dismiss()
+
+    page.once("dialog", stay)
+    page.evaluate("location.reload()")
+    assert warned == ["beforeunload"]
     page.get_by_role("button", name="Stop sending").click()
     expect(page.get_by_role("button", name="Classify this file")).to_be_enabled()
+    expect(page.get_by_role("button", name="Another file")).to_be_enabled()
     assert len(held) == 1
     assert not jobs()
 
