@@ -12,6 +12,8 @@ SentopicError
 ├── OutputError               results cannot be written
 ├── JobStoreError             the jobs cannot be read or written
 ├── JobsFullError             there is no room for more jobs
+├── FeedbackStoreError        feedback cannot be read or written
+├── FeedbackFullError         there is no room for more feedback
 ├── StuckJobError             a job during which the service has ended again and again
 ├── LeaseLostError            somebody else works at the job, or it is gone
 ├── DataError                 a data set that is missing, broken or does not fit
@@ -21,6 +23,7 @@ SentopicError
 │   ├── UnknownPaperError
 │   ├── NoJobsError               a service without a place for jobs
 │   ├── UnknownJobError
+│   ├── UnknownFeedbackError
 │   ├── JobNotDoneError           a result that is not there, or not yet
 │   ├── RangeError                a part of a file behind its end
 │   ├── FileError                 a file of texts that cannot be read, from some line on
@@ -122,6 +125,23 @@ class JobsFullError(SentopicError):
         super().__init__("There is no room for the file or its result. Delete finished jobs, or try again later.")
 
 
+class FeedbackStoreError(SentopicError):
+    """`reason` may tell of the database what is no client's business."""
+
+    code = "feedback_store"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("Feedback cannot be kept now. Try again later.")
+        self.reason = reason
+
+
+class FeedbackFullError(SentopicError):
+    code = "feedback_full"
+
+    def __init__(self) -> None:
+        super().__init__("There is no room for more feedback.")
+
+
 class StuckJobError(SentopicError):
     code = "job_stuck"
 
@@ -167,6 +187,13 @@ class UnknownJobError(RequestError):
 
     def __init__(self) -> None:
         super().__init__("There is no such job.")
+
+
+class UnknownFeedbackError(RequestError):
+    code = "unknown_feedback"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such feedback.")
 
 
 class NoJobsError(RequestError):

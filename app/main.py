@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app import __version__
-from app.api import docs, errors, jobs, openapi, pages, papers, routes, security, stream
+from app.api import docs, errors, feedback, jobs, openapi, pages, papers, routes, security, stream
 from app.api.edge import Edge
 from app.api.traced import Traced
 from app.batcher import Batcher
@@ -23,6 +23,7 @@ from app.classifier import Catalog, Classifier
 from app.engines.base import SWITCH_INTERVAL_S, Engine
 from app.engines.open import choose, open_engine
 from app.errors import BundleError, KeyStoreError, StartError
+from app.feedback import Book
 from app.jobs.office import open_office
 from app.keys import REFRESH_S, Keyring, open_store
 from app.metrics import Metrics, ModelMetrics
@@ -114,6 +115,8 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
     catalog = Catalog([_employ(one, settings, metrics) for one in opened])
     streams = stream.Streams(catalog, settings)
     office = open_office(settings, catalog, metrics)
+    database = settings.database or (office.url if office else None)
+    book = Book(database, settings.max_feedback) if database and settings.max_feedback else None
     keyring = Keyring(open_store(settings.keys)) if settings.keys else None
     guard = _open_guard(settings, keyring)
     tracing = _open_tracing(settings)  # the last to open: it has a thread that only the lifespan ends
@@ -127,6 +130,7 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
             catalog,
             streams,
             office or contextlib.nullcontext(),
+            book or contextlib.nullcontext(),
             _keep_fresh(keyring),
         ):
             yield
@@ -149,6 +153,7 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
     routes.install(app, catalog, settings, metrics, TimedStages if tracing else Stages)
     stream.install(app, catalog, streams)
     jobs.install(app, catalog, office, streams.admission, settings.cors_origins)
+    feedback.install(app, catalog, book, settings, app.state.admission)
     papers.install(app, catalog)
     pages.install(app)
     docs.install(app)

@@ -23,7 +23,7 @@ STATUSES: Final = (
     200, 202, 204, 206, 304, 307, 400, 401, 403, 404, 405, 408, 409, 413, 415, 416, 422, 429, 431, 499, 500, 503, 504,
     507, OTHER,
 )  # fmt: skip
-ROUTES: Final = ("single", "batch", "stream", "jobs", OTHER)
+ROUTES: Final = ("single", "batch", "stream", "jobs", "feedback", OTHER)
 NO_TASK: Final = ""
 ENDS: Final = ("done", "failed")
 """Of jobs."""

@@ -116,13 +116,14 @@ class Settings(BaseSettings):
         description="Directory of jobs' files, which services that share a database share too; empty: no jobs.",
     )
     database: str | None = Field(
-        None, description="SQLAlchemy URL of the list of jobs, `postgresql+pg8000://...`; SQLite in `jobs` without."
+        None, description="SQLAlchemy URL of jobs and feedback, `postgresql+pg8000://...`; SQLite in `jobs` without."
     )
     max_job_bytes: int = Field(1_000_000_000, ge=1, description="Largest file of a job; it is spooled to the disk.")
     max_jobs: int = Field(1_000, ge=1, description="Most jobs that are kept, finished ones too.")
     max_jobs_bytes: int = Field(
         20_000_000_000, ge=1, description="Most bytes on the disk of all jobs together, their results too."
     )
+    max_feedback: int = Field(100_000, ge=0, description="Most answers whose right labels are kept; 0: no feedback.")
     keep_jobs_h: float = Field(72.0, gt=0, description="How long a finished job is kept, in hours.")
     rate: str = Field(
         "",

@@ -69,6 +69,9 @@ def _data(manifest: Manifest, recipe: Recipe, dataset: Dataset) -> Iterable[str]
     if dataset.audit:
         yield "### What the table held"
         yield "\n".join(f"- {line}" for line in dataset.audit.describe())
+    if dataset.heard:
+        yield "### What people said of answers"
+        yield f"{_sentence(dataset.heard.describe())}. Whatever was learned of it was neither held out nor tested."
     if "mislabelled" in data:
         yield (
             f"{data['mislabelled']:,} more training texts are known to bear another text's label, and were read, but "
@@ -79,6 +82,10 @@ def _data(manifest: Manifest, recipe: Recipe, dataset: Dataset) -> Iterable[str]
             f"The published model then learned anew from all {data['refit']:,} texts. Whatever is said of held-out "
             "texts here is of the first model, which did not learn from them; temperature and threshold are its too."
         )
+
+
+def _sentence(line: str) -> str:
+    return line[:1].upper() + line[1:]
 
 
 def _recipe(manifest: Manifest, recipe: Recipe) -> Iterable[str]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from training import language, models, recipes
 from training.batches import Batch, Lessons, make_batches, to_targets
-from training.datasets import Dataset, Examples, digest, hold_out
+from training.datasets import Dataset, Examples, digest
 from training.encoding import encode
 from training.evaluate import fit_calibration
 from training.network import Recurrent
@@ -50,7 +50,7 @@ def fit(
     is another.
     """
     recipes.check(recipe, len(dataset.words))
-    training, validation = hold_out(dataset.train, recipe.holdout)
+    training, validation = dataset.parts(recipe.holdout)
     if any(isinstance(layer, Recurrent) and layer.recurrent_dropout for layer in recipe.network):
         say("recurrent dropout: cuDNN has no such thing, so a GPU trains this model no faster than step by step")
 
@@ -69,7 +69,7 @@ def fit(
     if recipe.refit:
         runs.append(Run.resume_or_start(folder.with_name(f"{folder.name}-refit"), settings))
         again = replace(recipe, epochs=chosen.epoch, patience=None, keep="last")
-        lessons = Preparation(recipe, dataset, dataset.train, seed, shelf).lessons(panel)
+        lessons = Preparation(recipe, dataset, dataset.learnable, seed, shelf).lessons(panel)
         trained = _learn(runs[1], again, dataset, Material(lessons, material.start), None, watch, say)
 
     bundle = publish(trained, chosen, recipe, dataset, (training, validation), out)

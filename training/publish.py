@@ -88,7 +88,7 @@ def _write(
     judge = engine if trained is chosen else _compile_aside(chosen.model, recipe, dataset)
     doubt = 1 / (len(parts[1]) + 2) if dataset.audit else 0.0
     calibrated = draft.model_copy(update={"calibration": _calibrate(draft, judge, held_out, recipe, doubt)})
-    learned = (dataset.train if recipe.refit else parts[0]) if dataset.audit else None
+    learned = (dataset.learnable if recipe.refit else parts[0]) if dataset.audit else None
     found = figures.measure(calibrated, judge, engine, dataset, parts[1], learned)
     measured = calibrated.model_copy(update={"metrics": found.headline(recipe.windows)})
 
@@ -217,13 +217,15 @@ def _describe(dataset: Dataset, parts: tuple[Examples, Examples], recipe: Recipe
         **counts,
     }
     if recipe.refit:
-        described["refit"] = len(choose_taught(recipe, dataset.train))
+        described["refit"] = len(choose_taught(recipe, dataset.learnable))
     if recipe.mended:
         described["mislabelled"] = len(training) - len(taught)
     if recipe.unlabelled:
         described |= {"unlabelled": len(dataset.unlabelled), "unlabelled_sha256": dataset.unlabelled_sha256}
     if dataset.audit:
         described |= dataset.audit.counts()
+    if dataset.heard:
+        described |= dataset.heard.counts()
     return described
 
 

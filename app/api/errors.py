@@ -26,6 +26,7 @@ STATUSES: Final[dict[type[errors.SentopicError], int]] = {
     errors.UnknownPaperError: 404,
     errors.NoJobsError: 404,
     errors.UnknownJobError: 404,
+    errors.UnknownFeedbackError: 404,
     errors.JobNotDoneError: 409,
     errors.TextTooLongError: 413,
     errors.BatchTooLargeError: 413,
@@ -42,8 +43,10 @@ STATUSES: Final[dict[type[errors.SentopicError], int]] = {
     errors.OverloadedError: 503,
     errors.LeavingError: 503,
     errors.JobStoreError: 503,
+    errors.FeedbackStoreError: 503,
     errors.DeadlineError: 504,
     errors.JobsFullError: 507,
+    errors.FeedbackFullError: 507,
     errors.OutputError: 507,
 }
 _BY_CODE: Final = {kind.code: status for kind, status in STATUSES.items()}
@@ -161,7 +164,8 @@ def answer(error: errors.SentopicError, scope: Mapping[str, Any]) -> Response:
     headers = {}
     if isinstance(error, errors.OverloadedError | errors.RateLimitedError):
         headers["Retry-After"] = str(error.retry_after_s)
-    if isinstance(error, errors.JobStoreError):
+    if isinstance(error, errors.JobStoreError | errors.FeedbackStoreError):
+        _log.error("a database: %s", error.reason)
         headers["Retry-After"] = "1"
     if isinstance(error, errors.UnauthorizedError):
         headers["WWW-Authenticate"] = "Bearer"

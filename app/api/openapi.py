@@ -18,6 +18,7 @@ TAGS: Final[list[dict[str, Any]]] = [
         "name": "jobs",
         "description": "Files in, files out: answered behind everybody else, whatever becomes of the service.",
     },
+    {"name": "feedback", "description": "Which label would have been right, for the next training."},
     {"name": "describe", "description": "What the service knows: tasks, their labels and models, and its limits."},
     {"name": "health", "description": "For what watches over the service."},
 ]

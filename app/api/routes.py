@@ -116,7 +116,7 @@ def _add_task(
         summary=f"Classify one text: {task}",
         response_model=own.answer,
         response_description="The most probable label, how sure that is, and what else it might be.",
-        openapi_extra=_documented_body(own.request, texts),
+        openapi_extra=document_body(own.request, texts),
         **common,
     )
     router.add_api_route(
@@ -126,7 +126,7 @@ def _add_task(
         summary=f"Classify many texts: {task}",
         response_model=own.batch,
         response_description="One result a text, in order: an answer, or what is wrong with that text alone.",
-        openapi_extra=_documented_body(own.batch_request, {"texts": {"texts": examples}}),
+        openapi_extra=document_body(own.batch_request, {"texts": {"texts": examples}}),
         **common,
     )
 
@@ -223,7 +223,7 @@ def _describe_model(classifier: Classifier, *, default: bool) -> schemas.ModelOu
     )
 
 
-def _documented_body(model: type[BaseModel], examples: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def document_body(model: type[BaseModel], examples: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The request body for the OpenAPI document; the routes read it themselves, bounded and strict."""
     schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
     content = {"schema": schema, "examples": {name: {"value": value} for name, value in examples.items()}}

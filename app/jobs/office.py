@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.classifier import Catalog
+from app.database import FILE
 from app.errors import (
     BodyTooLargeError,
     FileError,
@@ -26,7 +27,6 @@ from app.metrics import Metrics
 from app.settings import Settings
 
 _BLOCK_BYTES: Final = 2**20
-_FILE: Final = "jobs.db"
 _log = logging.getLogger("sentopic")
 
 
@@ -57,7 +57,7 @@ class Office:
 
     def __init__(self, settings: Settings, catalog: Catalog, metrics: Metrics, root: Path) -> None:
         self._settings, self._root = settings, root
-        self._url = settings.database or f"sqlite:///{root / _FILE}"
+        self.url = settings.database or f"sqlite:///{root / FILE}"
         self._worker = Worker(settings, catalog, metrics, root, self._find_store)
         self._locks = Locks(root)
         """Of files on their way: as long as they are held, the files are."""
@@ -65,7 +65,7 @@ class Office:
         self._opening, self._adding = asyncio.Lock(), asyncio.Lock()
         if settings.database:
             try:
-                self._opened = JobStore(self._url)
+                self._opened = JobStore(self.url)
             except JobStoreError as error:
                 raise StartError(f"the jobs' database: {error.reason}") from error
 
@@ -142,7 +142,7 @@ class Office:
 
     async def _find_store(self) -> JobStore | None:
         """None: no job has ever been handed in."""
-        if self._opened is None and not await asyncio.to_thread((self._root / _FILE).exists):
+        if self._opened is None and not await asyncio.to_thread((self._root / FILE).exists):
             return None
         return await self._store()
 
@@ -150,7 +150,7 @@ class Office:
         """Opened when it is first needed: SQLAlchemy takes 0.4 s and 22 MB."""
         async with self._opening:
             if self._opened is None:
-                self._opened = await asyncio.to_thread(JobStore, self._url)
+                self._opened = await asyncio.to_thread(JobStore, self.url)
         return self._opened
 
 

@@ -5,25 +5,16 @@ can never both have done a row, whoever takes whom for dead.
 """
 
 import time
-from collections.abc import Callable, Collection
-from dataclasses import asdict, fields
-from types import NoneType
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, get_args
+from collections.abc import Collection
+from dataclasses import asdict
+from typing import Any, Final, Protocol
 
-from app.errors import JobStoreError, hide_password
+from app.database import Database
+from app.errors import JobStoreError
 from app.jobs.job import ACTIVE, Job
 
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-_BUSY_S: Final = 30.0
-"""How long SQLite waits for another process to end its writing."""
-
 _LONG: Final = {"text", "labels", "shape", "error", "host"}
-_LONGEST_NAME: Final = 64
 _CANDIDATES: Final = 20
-
-Result = TypeVar("Result")
 
 
 class Locks(Protocol):
@@ -37,26 +28,11 @@ class Locks(Protocol):
 class JobStore:
     def __init__(self, url: str) -> None:
         """Raises JobStoreError."""
-        import sqlalchemy as sql
-
-        self._sql = sql
-        is_sqlite = url.startswith("sqlite")
-        options: dict[str, Any] = (
-            {"poolclass": sql.NullPool, "connect_args": {"timeout": _BUSY_S}} if is_sqlite else {"pool_pre_ping": True}
-        )
-        try:
-            self._engine = sql.create_engine(url, **options)
-        except (sql.exc.SQLAlchemyError, ImportError, ValueError) as error:
-            raise JobStoreError(_explain(error)) from error
-        self._jobs = sql.Table("sentopic_jobs", sql.MetaData(), *(_column(sql, field) for field in fields(Job)))
-        sql.Index("sentopic_jobs_status", self._jobs.c.status, self._jobs.c.created)
-        for last in (False, True):  # two who make it at once: one of them fails, and then it is there
-            try:
-                self._run(self._jobs.metadata.create_all)
-                break
-            except JobStoreError:
-                if last:
-                    raise
+        self._database = Database(url, JobStoreError)
+        self._sql, self._run = self._database.sql, self._database.run
+        self._jobs = self._database.table("sentopic_jobs", Job, long=_LONG)
+        self._sql.Index("sentopic_jobs_status", self._jobs.c.status, self._jobs.c.created)
+        self._database.create(self._jobs)
 
     def add(self, job: Job, *, most: int, most_bytes: int) -> bool:
         """False if there are as many jobs already, or their files take as much.
@@ -148,24 +124,5 @@ class JobStore:
         rows = self._run(lambda line: line.execute(query).mappings().all())
         return [Job(**row) for row in rows]
 
-    def _run(self, work: "Callable[[Connection], Result]") -> Result:
-        try:
-            with self._engine.begin() as line:
-                return work(line)
-        except (self._sql.exc.SQLAlchemyError, OSError) as error:  # some drivers let the network's own through
-            raise JobStoreError(_explain(error)) from error
-
     def close(self) -> None:
-        self._engine.dispose()
-
-
-def _column(sql: Any, field: Any) -> Any:
-    held = get_args(field.type) or (field.type,)
-    kind = sql.Text() if field.name in _LONG else sql.String(_LONGEST_NAME)
-    kind = sql.BigInteger() if int in held else sql.Float(53) if float in held else kind
-    return sql.Column(field.name, kind, primary_key=field.name == "id", nullable=NoneType in held)
-
-
-def _explain(error: BaseException) -> str:
-    lines = str(getattr(error, "orig", None) or error).splitlines()
-    return hide_password((lines or [type(error).__name__])[0])
+        self._database.close()

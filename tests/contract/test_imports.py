@@ -15,7 +15,10 @@ NAMES = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuff
 FASTAPI = {"fastapi", "starlette"}
 DICTIONARIES = {"kiwipiepy", "sudachipy", "rjieba"}
 TENSORFLOW = {"keras", "tensorflow"}
-ALLOWED_TO_TRAINING = {"app.text", "app.tokenizers", "app.bundle", "app.engines", "app.errors", "app.model_file"}
+ALLOWED_TO_TRAINING = {
+    *("app.text", "app.tokenizers", "app.bundle", "app.engines", "app.errors", "app.model_file"),
+    *("app.database", "app.feedback"),
+}
 
 OVER_THE_WIRE = {f"sentopic.client.{name}" for name in ("asynchronous", "blocking", "wire")}
 

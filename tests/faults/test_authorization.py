@@ -45,7 +45,7 @@ def client(place: str, tokens: dict[str, str], start_once: Any) -> Iterator[http
 def routes() -> list[str]:
     paths = {getattr(route, "path", "") for route in create_app().routes}
     paths |= {"/nothing", "/swagger/swagger-ui.css", "/metrics/"}
-    named = {"{id}": "0" * 32, "{task}": "topic", "{model}": "gru", "{paper}": "CARD.md", "{name}": "style.css"}
+    named = {"{id}": "0" * 16, "{task}": "topic", "{model}": "gru", "{paper}": "CARD.md", "{name}": "style.css"}
     return sorted(re.sub(r"{\w+}", lambda found: named[found.group()], path) for path in paths)
 
 

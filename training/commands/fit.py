@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,6 +25,11 @@ def add(commands: given.Commands) -> None:
     own.add_options(fit)
     given.add_source_options(fit)
     given.add_recipe_options(fit)
+    fit.add_argument(
+        "--feedback",
+        metavar="PLACE",
+        help="learn from what people said of answers, too: a service's `jobs` directory, or its database's URL",
+    )
     fit.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
     fit.add_argument("--seed", type=given.whole, default=1, metavar="N", help="default: 1")
     fit.add_argument("--resume", action="store_true", help="go on with the run if it was begun")
@@ -51,6 +57,13 @@ def run(options: argparse.Namespace) -> int:
         from training.fit import fit
 
     dataset = given.load(recipe.data, options.data, options.source, options.limit, unlabelled=recipe.unlabelled)
+    if said := given.hear(options, dataset.task):
+        from training.datasets import feedback
+
+        dataset = feedback.learn_from(dataset, said, recipe.holdout)
+        recipe = dataclasses.replace(recipe, published=None)
+        assert dataset.heard  # noqa: S101 - see above
+        say(dataset.heard.describe())
     with _progress_bars(shown=not options.quiet):
         bundle = fit(recipe, dataset, options.out, seed=options.seed, resume=options.resume, say=say)
     given.tell_published(bundle, say)

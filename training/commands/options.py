@@ -13,6 +13,7 @@ from app.errors import DataError, UsageError
 from training.recipes import Recipe
 
 if TYPE_CHECKING:
+    from app.feedback import Feedback
     from training.datasets import Dataset
 
 Commands = Any
@@ -78,6 +79,17 @@ def change(recipe: Recipe, options: argparse.Namespace) -> Recipe:
     if given or options.limit:
         recipe = dataclasses.replace(recipe, published=None)  # of another system, or of other texts
     return dataclasses.replace(recipe, **given)
+
+
+def hear(options: argparse.Namespace, task: str) -> "list[Feedback]":
+    """What people said of the task's answers, if it is to be learned from."""
+    if options.feedback is None:
+        return []
+    from training.datasets import feedback
+
+    if not (said := feedback.read(options.feedback, task)):
+        raise DataError(f"nobody has said anything of answers of {task}")
+    return said
 
 
 def tell_published(bundle: Path, say: Callable[[str], None]) -> dict[str, Any]:

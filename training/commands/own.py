@@ -63,16 +63,18 @@ def run(options: argparse.Namespace, say: Say, progress_bars: Callable[..., Abst
     if isinstance(asked, Exercise):
         raise UsageError(f"{asked.name} reads no texts")
     with native_stderr_muted():
-        from training.datasets import hold_out, own
+        from training.datasets import own
     from training import rivals
 
     holdout = asked.holdout if asked else "grouped"
-    dataset = own.load(_table(options, task), holdout)
+    dataset = own.load(_table(options, task), holdout, given.hear(options, task))
     assert dataset.audit  # noqa: S101 - a table always has one
     for line in dataset.audit.describe():
         say(line)
+    if dataset.heard:
+        say(dataset.heard.describe())
     recipe = given.change(_suit(asked, dataset), options)
-    part, held_out = hold_out(dataset.train, recipe.holdout)
+    part, held_out = dataset.parts(recipe.holdout)
     hopes = rivals.measure(rivals.learn(dataset, part), held_out)
     say(rivals.describe_hopes(hopes, list(dataset.labels), part))
     say(recipes.describe_choice(recipe))

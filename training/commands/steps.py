@@ -55,11 +55,10 @@ def run(options: argparse.Namespace) -> int:
 def _vectors(recipe: Recipe, dataset: "Dataset", seed: int, shelf: "Shelf") -> list[str]:
     if recipe.vectors == "random":
         raise UsageError(f"{recipe.id} starts from vectors by chance")
-    from training.datasets import hold_out
     from training.prepare import Preparation
     from training.vectors import nearest
 
-    texts, _ = hold_out(dataset.train, recipe.holdout)
+    texts, _ = dataset.parts(recipe.holdout)
     vectors = Preparation(recipe, dataset, texts, seed, shelf).vectors()
     shown = [f"{word}: {', '.join(near)}" for word, near in nearest(vectors, dataset.words)]
     return [f"{len(vectors)} vectors of {vectors.shape[1]} numbers; of some words, the nearest:", *shown]
@@ -68,10 +67,9 @@ def _vectors(recipe: Recipe, dataset: "Dataset", seed: int, shelf: "Shelf") -> l
 def _pretrain(recipe: Recipe, dataset: "Dataset", seed: int, shelf: "Shelf") -> list[str]:
     if not recipe.pretrain:
         raise UsageError(f"{recipe.id} has no pretraining")
-    from training.datasets import hold_out
     from training.prepare import Preparation
 
-    texts, _ = hold_out(dataset.train, recipe.holdout)
+    texts, _ = dataset.parts(recipe.holdout)
     start = Preparation(recipe, dataset, texts, seed, shelf).start()
     return [f"{name}: {' x '.join(map(str, array.shape))}" for name, array in start.items()]
 
@@ -79,11 +77,10 @@ def _pretrain(recipe: Recipe, dataset: "Dataset", seed: int, shelf: "Shelf") -> 
 def _teacher(recipe: Recipe, dataset: "Dataset", seed: int, shelf: "Shelf") -> list[str]:
     if not recipe.teacher:
         raise UsageError(f"{recipe.id} has no teacher")
-    from training.datasets import hold_out
     from training.fit import ask
     from training.prepare import Preparation
 
-    parts = hold_out(dataset.train, recipe.holdout)
+    parts = dataset.parts(recipe.holdout)
     texts = parts[0]
     own, unlabelled = Preparation(recipe, dataset, texts, seed, shelf).linear_answers()
     right = float((own.argmax(axis=1) == texts.labels).mean())

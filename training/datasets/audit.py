@@ -11,6 +11,44 @@ _FEW: Final = 500
 """Texts under which the figures of the test are wide guesses."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Heard:
+    """What became of what people said of answers, in counts."""
+
+    said: int
+    without_text: int = 0
+    """There is nothing to learn from."""
+    overruled: int = 0
+    """Somebody said something else of the same text later."""
+    strange: int = 0
+    """The label is none of the data's, or the text has no word."""
+    tested: int = 0
+    """Test or held-out texts, or nearly: who learns them is praised for it."""
+    agreed: int = 0
+    """Training texts that had the label already."""
+    changed: int = 0
+    """Training texts that have the label now."""
+    added: int = 0
+
+    def counts(self) -> dict[str, int]:
+        """For the bundle."""
+        return {"feedback": self.said, "feedback_changed": self.changed, "feedback_added": self.added}
+
+    def describe(self) -> str:
+        told = {
+            "texts more to learn from": self.added,
+            "labels changed": self.changed,
+            "said what the data say": self.agreed,
+            "without a text": self.without_text,
+            "overruled later": self.overruled,
+            "of no use (another label, or no word)": self.strange,
+            "left out, as the test or the held-out part has the text, or nearly": self.tested,
+        }
+        return f"feedback: {self.said:,} answers; " + ", ".join(
+            f"{count:,} {what}" for what, count in told.items() if count
+        )
+
+
 @dataclass(kw_only=True)
 class Audit:
     """Filled in as the table is read. Lines are the file's; `labels`: kept texts of each label."""

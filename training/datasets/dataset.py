@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from app.errors import DataError
 from app.text import TextEncoder, Windows
 from app.tokenizers import KERAS, Tokenizer, make_encoder
-from training.datasets.audit import Audit
+from training.datasets.audit import Audit, Heard
 
 Labels = NDArray[np.int64]
 _ALIKE: Final = 0.99
@@ -43,6 +43,16 @@ class Examples:
         groups = None if self.groups is None else self.groups[places]
         mislabelled = None if self.mislabelled is None else self.mislabelled[places]
         return Examples([self.texts[i] for i in places], self.labels[places], groups, mislabelled)
+
+    def __add__(self, other: "Examples") -> "Examples":
+        """Of the other texts, nothing more is known than their labels: each is about something else."""
+        groups, mislabelled = self.groups, self.mislabelled
+        if groups is not None:
+            groups = np.concatenate([groups, groups.max(initial=-1) + 1 + np.arange(len(other))])
+        if mislabelled is not None:
+            mislabelled = np.concatenate([mislabelled, np.zeros(len(other), bool)])
+        labels = np.concatenate([self.labels, other.labels])
+        return Examples([*self.texts, *other.texts], labels, groups, mislabelled)
 
     def without_mislabelled(self) -> "Examples":
         """Those whose labels are their own. DataError where nothing is known of that."""
@@ -95,9 +105,23 @@ class Dataset:
     """What finds a text's words."""
     audit: Audit | None = None
     """What a user's table held, and what became of it."""
+    corrections: Examples | None = None
+    """What people said of answers: learned from beside the training part, and never held out."""
+    heard: Heard | None = None
+    """What became of all that they said."""
 
     def encoder(self, num_words: int, maxlen: int, windows: Windows) -> TextEncoder:
         return make_encoder(self.tokenizer, self.words, num_words, maxlen, windows)
+
+    @property
+    def learnable(self) -> Examples:
+        """All that a model may learn from."""
+        return self.train + self.corrections if self.corrections else self.train
+
+    def parts(self, how: Holdout) -> tuple[Examples, Examples]:
+        """See `hold_out`."""
+        learned, held_out = hold_out(self.train, how)
+        return (learned + self.corrections if self.corrections else learned), held_out
 
     def with_unlabelled(self, texts: Iterable[str]) -> "Dataset":
         """Without those that are there already, word for word: copies of test texts must not be learned from."""
@@ -144,7 +168,7 @@ class Dataset:
     def sha256(self) -> str:
         """Names the exact content: label names, word index, texts and labels, in order."""
         digest = hashlib.sha256("\0".join([*self.labels, *self.words]).encode("utf-8", "surrogatepass"))
-        for part in (self.train, self.test):
+        for part in (self.train, self.test, *([self.corrections] if self.corrections else [])):
             digest.update(part.labels.astype("<i8").tobytes())
             for text in part.texts:
                 digest.update(text.encode("utf-8", "surrogatepass") + b"\0")

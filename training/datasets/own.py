@@ -6,7 +6,7 @@ Decides nothing silently: what is left out, joined or moved is counted, and what
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from math import log
 from pathlib import Path
@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
 from app.errors import DataError, UsageError
+from app.feedback import Feedback
 from app.text import rank_words
 from app.tokenizers import KERAS, Tokenizer, TokenizerName, open_tokenizer
 from training.datasets import duplicates, scripts
 from training.datasets.audit import Audit
 from training.datasets.cleaning import Rare, Text, clean, name_labels, rename
 from training.datasets.dataset import Dataset, Examples, Holdout, hold_out
+from training.datasets.feedback import learn_from
 from training.datasets.remembering import Remembering
 from training.datasets.table import Row, read_table
 
@@ -51,8 +53,8 @@ class Table:
     """Rows that are read, for trying."""
 
 
-def load(table: Table, holdout: Holdout = "grouped") -> Dataset:
-    """`holdout`: what of the training texts the word index does not see.
+def load(table: Table, holdout: Holdout = "grouped", said: Sequence[Feedback] = ()) -> Dataset:
+    """`holdout`: what of the training texts the word index does not see. `said`: of the task's answers.
 
     Raises DataError, and UsageError for what the user must say first.
     """
@@ -67,21 +69,25 @@ def load(table: Table, holdout: Holdout = "grouped") -> Dataset:
     tested = _read_test(table, table.test, tokenizer, names) if table.test else []
     train, test = _split(table, learned, tested, audit)
 
-    whole, tests = _gather(train, labels), _gather(test, labels)
-    parts = hold_out(whole, holdout)
-    _refuse_empty_labels(table, labels, parts[0])
-    words = _index(parts, tests, labels, tokenizer, audit)
-    return Dataset(
+    dataset = Dataset(
         name=table.path.stem,
         task=table.task,
         labels={name: name for name in labels},
-        words=words,
-        train=whole,
-        test=tests,
-        examples=_make_examples(parts[0], len(labels), tokenizer, quotable=table.quotable),
+        words=(),
+        train=_gather(train, labels),
+        test=_gather(test, labels),
+        examples=(),
         quotable=table.quotable,
         tokenizer=tokenizer,
         audit=audit,
+    )
+    dataset = learn_from(dataset, said, holdout) if said else dataset
+    parts = dataset.parts(holdout)
+    _refuse_empty_labels(table, labels, parts[0])
+    return replace(
+        dataset,
+        words=_index(parts, dataset.test, labels, tokenizer, audit),
+        examples=_make_examples(hold_out(dataset.train, holdout)[0], len(labels), tokenizer, quotable=table.quotable),
     )
 
 

@@ -1,0 +1,77 @@
+"""What all tables have in common, in any database that SQLAlchemy knows. Knows none of them.
+
+Every call may wait for the database: none is for an event loop.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import fields
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
+
+from app.errors import SentopicError, hide_password
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Table
+
+FILE: Final = "jobs.db"
+"""SQLite's, in the directory of jobs, where no other database is named."""
+_BUSY_S: Final = 30.0
+"""How long SQLite waits for another process to end its writing."""
+_LONGEST_NAME: Final = 64
+
+Result = TypeVar("Result")
+
+
+class Database:
+    def __init__(self, url: str, failed: Callable[[str], SentopicError]) -> None:
+        """`failed` makes the error of whatever goes wrong, from one line that says what; it is raised here, too."""
+        import sqlalchemy as sql
+
+        self.sql, self._failed = sql, failed
+        is_sqlite = url.startswith("sqlite")
+        options: dict[str, Any] = (
+            {"poolclass": sql.NullPool, "connect_args": {"timeout": _BUSY_S}} if is_sqlite else {"pool_pre_ping": True}
+        )
+        try:
+            self._engine = sql.create_engine(url, **options)
+        except (sql.exc.SQLAlchemyError, ImportError, ValueError) as error:
+            raise failed(_explain(error)) from error
+
+    def table(self, name: str, kind: type, *, key: Collection[str] = ("id",), long: Collection[str] = ()) -> "Table":
+        """Of a dataclass, a column for each field: texts have 64 characters, or no end if they are `long`."""
+        columns = [
+            _column(self.sql, field, in_key=field.name in key, long=field.name in long) for field in fields(kind)
+        ]
+        return self.sql.Table(name, self.sql.MetaData(), *columns)
+
+    def create(self, table: "Table") -> None:
+        for last in (False, True):  # two who make it at once: one of them fails, and then it is there
+            try:
+                self.run(table.metadata.create_all)
+                break
+            except SentopicError:
+                if last:
+                    raise
+
+    def run(self, work: "Callable[[Connection], Result]") -> Result:
+        """In one transaction."""
+        try:
+            with self._engine.begin() as line:
+                return work(line)
+        except (self.sql.exc.SQLAlchemyError, OSError) as error:  # some drivers let the network's own through
+            raise self._failed(_explain(error)) from error
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def _column(sql: Any, field: Any, *, in_key: bool, long: bool) -> Any:
+    held = get_args(field.type) or (field.type,)
+    kind = sql.Text() if long else sql.String(_LONGEST_NAME)
+    kind = sql.BigInteger() if int in held else sql.Float(53) if float in held else kind
+    return sql.Column(field.name, kind, primary_key=in_key, nullable=NoneType in held)
+
+
+def _explain(error: BaseException) -> str:
+    lines = str(getattr(error, "orig", None) or error).splitlines()
+    return hide_password((lines or [type(error).__name__])[0])

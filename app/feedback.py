@@ -1,0 +1,106 @@
+"""What people say of answers: which label would have been right, and of which text if they want it known.
+
+Knows neither HTTP nor how models learn from it. Answers are not kept, so nothing here tells whether there was one.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Final
+
+from app.database import Database, Result
+from app.errors import FeedbackFullError, FeedbackStoreError, UnknownFeedbackError
+
+NAME: Final = "sentopic_feedback"
+_LONG: Final = {"label", "text"}
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """A row. `owner`: the key's id that said it, or nobody's; `id`: the answer's; `created`: seconds since 1970."""
+
+    owner: str
+    id: str
+    task: str
+    label: str
+    text: str | None
+    created: float
+
+
+class FeedbackStore:
+    """The table, in any database that SQLAlchemy knows. Every call may wait for it: none is for an event loop."""
+
+    def __init__(self, url: str) -> None:
+        """Raises FeedbackStoreError, as every method does."""
+        self._database = Database(url, FeedbackStoreError)
+        self._run, self._sql = self._database.run, self._database.sql
+        self._rows = self._database.table(NAME, Feedback, key=("owner", "id"), long=_LONG)
+        self._sql.Index(f"{NAME}_task", self._rows.c.task, self._rows.c.created)
+        self._database.create(self._rows)
+
+    def put(self, said: Feedback, *, most: int) -> None:
+        """Whatever the same owner said of the same answer before no longer counts.
+
+        Raises FeedbackFullError if there are `most` rows already. Several who add at once may each find the last room
+        free.
+        """
+        said = replace(said, text=said.text and said.text.replace("\0", "\N{REPLACEMENT CHARACTER}"))  # for PostgreSQL
+        if self._change(said):
+            return
+        count = self._sql.select(self._sql.func.count()).select_from(self._rows)
+        if self._run(lambda line: line.execute(count).scalar_one()) >= most:
+            raise FeedbackFullError
+        try:
+            self._run(lambda line: line.execute(self._rows.insert().values(**asdict(said))))
+        except FeedbackStoreError:  # said twice at once: the other one was sooner
+            if not self._change(said):
+                raise
+
+    def remove(self, owner: str, answer_id: str) -> bool:
+        gone = self._rows.delete().where(self._rows.c.owner == owner, self._rows.c.id == answer_id)
+        return bool(self._run(lambda line: line.execute(gone).rowcount))
+
+    def read(self, task: str) -> list[Feedback]:
+        """The oldest first."""
+        rows = self._rows.c
+        query = self._rows.select().where(rows.task == task).order_by(rows.created, rows.owner, rows.id)
+        return [Feedback(**row) for row in self._run(lambda line: line.execute(query).mappings().all())]
+
+    def close(self) -> None:
+        self._database.close()
+
+    def _change(self, said: Feedback) -> bool:
+        values = asdict(said)
+        same = [self._rows.c[name] == values.pop(name) for name in ("owner", "id")]
+        return bool(self._run(lambda line: line.execute(self._rows.update().where(*same).values(**values)).rowcount))
+
+
+class Book:
+    """The event loop's side of the table, which is opened when it is first needed."""
+
+    def __init__(self, url: str, most: int) -> None:
+        self._url, self._most = url, most
+        self._opened: FeedbackStore | None = None
+        self._opening = asyncio.Lock()
+
+    async def __aenter__(self) -> "Book":
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        if self._opened:
+            await asyncio.to_thread(self._opened.close)
+
+    async def note(self, said: Feedback) -> None:
+        """Raises FeedbackFullError or FeedbackStoreError."""
+        await self._ask(lambda store: store.put(said, most=self._most))
+
+    async def withdraw(self, owner: str, answer_id: str) -> None:
+        """Raises UnknownFeedbackError or FeedbackStoreError."""
+        if not await self._ask(lambda store: store.remove(owner, answer_id)):
+            raise UnknownFeedbackError
+
+    async def _ask(self, work: Callable[[FeedbackStore], Result]) -> Result:
+        async with self._opening:
+            if self._opened is None:
+                self._opened = await asyncio.to_thread(FeedbackStore, self._url)
+        return await asyncio.to_thread(work, self._opened)
