@@ -84,7 +84,7 @@ function toSentence(status, code, problem, retryAfter) {
     case 429:
       return `You have asked as often as is allowed for now. ${later}`;
     case 503:
-      if (code === "job_store") return detail;
+      if (code.endsWith("_store")) return detail;
       return `The service has too much to do just now. ${later}`;
     case 504:
       return "No answer came in time. Try again, or try a shorter text.";

@@ -4,14 +4,11 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, Response, Route, expect, sync_playwright
-
-from tests.browser.coming import ROUTES, Coming
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, Response, expect, sync_playwright
 
 Open = Callable[..., Page]
 PATIENCE_MS = 15_000
@@ -48,19 +45,13 @@ class Tab:
 
     def __init__(self, browser: Browser, options: dict[str, Any]) -> None:
         self.guard: Guard | None = None
-        self.coming: Coming | None = None
         context = browser.new_context(**{**USUAL, **options})
         context.set_default_timeout(PATIENCE_MS)
         context.on("request", lambda request: self.guard and self.guard.note_request(request))
         context.on("response", lambda response: self.guard and self.guard.note_response(response))
         context.on("console", lambda message: self.guard and self.guard.note_message(message))
         context.on("weberror", lambda error: self.guard and self.guard.complaints.append(str(error.error)))
-        for pattern, name in ROUTES.items():
-            context.route(pattern, partial(self._stand_in, name))
         self.context, self.page = context, context.new_page()
-
-    def _stand_in(self, name: str, route: Route) -> None:
-        getattr(self.coming, name)(route)
 
     def leave(self) -> None:
         """As if nobody had been here."""
@@ -98,11 +89,6 @@ def guard(server: str) -> Iterator[Guard]:
 
 
 @pytest.fixture
-def coming() -> Coming:
-    return Coming()
-
-
-@pytest.fixture
 def jobs(client: httpx.Client) -> Iterator[Callable[[], list[dict[str, Any]]]]:
     """Gives the service's jobs, the newest first; there are none at first, and at the end."""
 
@@ -120,7 +106,7 @@ def jobs(client: httpx.Client) -> Iterator[Callable[[], list[dict[str, Any]]]]:
 
 
 @pytest.fixture
-def open_page(browser: Browser, idle: dict[str, list[Tab]], guard: Guard, coming: Coming) -> Iterator[Open]:
+def open_page(browser: Browser, idle: dict[str, list[Tab]], guard: Guard) -> Iterator[Open]:
     """Opens a path of the service, or of another one. Options are those of Playwright's contexts.
 
     `alone`: in a browser that no other test gets, as something will be done to it that cannot be undone.
@@ -132,7 +118,7 @@ def open_page(browser: Browser, idle: dict[str, list[Tab]], guard: Guard, coming
         kind = "" if alone else repr(sorted(options.items()))
         tab = idle[kind].pop() if idle.get(kind) else Tab(browser, options)
         used.append((kind, tab))
-        tab.guard, tab.coming = guard, coming
+        tab.guard = guard
         tab.page.goto(f"{base or guard.bases[0]}{path}")
         return tab.page
 

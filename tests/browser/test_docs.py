@@ -6,15 +6,13 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.coming import Coming
 from tests.browser.conftest import Open
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def page(open_page: Open, coming: Coming) -> Page:
-    coming.away = True
+def page(open_page: Open) -> Page:
     return open_page("/docs", viewport={"width": 1100, "height": 1400})
 
 
