@@ -176,6 +176,12 @@ class BoundedProtocol(HttpToolsProtocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        # They hold each other, and what has been read of a body: it would stay until Python looks for cycles.
+        self.cycle = self._debt = None  # type: ignore[assignment]
+        self.pipeline.clear()
+
     @property
     def is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete

@@ -11,7 +11,7 @@ from tests.faults.conftest import Running, read_all
 
 LIMIT = 1_000_000
 REFUSALS = 100
-MOST_GROWTH_MB = 8
+MOST_GROWTH_MB = 6
 HEAD = b"POST /predict/topic HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc, which only Linux has")
