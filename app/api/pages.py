@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 WEB: Final = Path(__file__).resolve().parent.parent / "web"
-PAGES: Final = {"/": "index.html", "/models": "models.html"}
+PAGES: Final = {"/": "index.html", "/models": "models.html", "/bulk": "bulk.html"}
 
 _MEDIA_TYPES: Final = {
     ".css": "text/css; charset=utf-8",

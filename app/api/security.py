@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from app.rates import Rates
 
 _OPEN: Final = ("/health/live", "/health/ready")
-_PAGES: Final = ("/", "/models", "/docs", "/openapi.json")
+_PAGES: Final = ("/", "/models", "/bulk", "/docs", "/openapi.json")
 _FILES: Final = ("/swagger/", "/web/")
 _ADMIN: Final = ("/metrics",)
 

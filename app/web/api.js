@@ -64,27 +64,32 @@ async function read(response) {
 /** `problem`: RFC 9457 problem details, or what is there of them. */
 export function toFailure(status, problem, retryAfter = null) {
   const code = typeof problem?.code === "string" ? problem.code : "";
-  return new Failure(toSentence(status, problem ?? {}, retryAfter), { status, code, retryAfter });
+  return new Failure(toSentence(status, code, problem ?? {}, retryAfter), { status, code, retryAfter });
 }
 
-function toSentence(status, problem, retryAfter) {
+function toSentence(status, code, problem, retryAfter) {
   const detail = typeof problem.detail === "string" ? problem.detail : "";
   const later = retryAfter ? `Try again in ${counted(retryAfter, "second")}.` : "Try again in a moment.";
   switch (status) {
     case 401:
       return "This service needs a key. Enter one to go on.";
     case 403:
+      if (code === "strange_origin") return detail;
       return "Your key may not do this. Ask whoever runs the service for one that may.";
     case 413:
-      return `${detail || "This is too large."} Make it shorter, or send a file on the bulk page.`;
+      return `${detail || "This is too large."} ${code === "text_too_long" ? "Shorten it." : "Send less at once."}`;
     case 422:
+      if (code === "file_invalid") return `The file cannot be read: ${detail}.`;
       return `The service cannot read this. ${firstFault(problem) || detail}`;
     case 429:
       return `You have asked as often as is allowed for now. ${later}`;
     case 503:
+      if (code.endsWith("_store")) return detail;
       return `The service has too much to do just now. ${later}`;
     case 504:
       return "No answer came in time. Try again, or try a shorter text.";
+    case 507:
+      return detail || "The service has no room. Try again later.";
     default:
       return status >= 500 ? "The service failed to answer. Try again; if it goes on, its log says why." : detail || `The service refused (${status}).`;
   }

@@ -26,6 +26,7 @@ let other = null; // the model beside it, if two are compared
 let panels = [];
 let asking = new AbortController();
 let timer = null;
+let early = null; // a file that was dropped before the page was ready
 
 async function begin() {
   notice.clear();
@@ -38,6 +39,7 @@ async function begin() {
   follow();
   find("page").hidden = false;
   addEventListener("hashchange", () => location.hash.includes("=") && follow());
+  if (early) readFile(early);
 }
 
 /** Takes from the address what it says; the rest as the service has it first. */
@@ -151,6 +153,8 @@ function measure() {
 }
 
 async function readFile(file) {
+  early = service ? null : file;
+  if (!service) return;
   notice.clear();
   if (TABLES.test(file.name)) {
     refuse(`${file.name} looks like many texts in one file. Drop it on the `, make("a", { href: "bulk" }, "bulk page"), ".");

@@ -1,6 +1,6 @@
 // A file that a person drops anywhere on the page, or chooses with a button.
 
-/** `take(file)` gets it. While one hovers over the page, the body has the class `dropping`. */
+/** `take(file, others)` gets it, and how many came with it. While one hovers over the page, the body has the class `dropping`. */
 export function awaitFiles(input, take) {
   input.addEventListener("change", () => {
     if (input.files[0]) take(input.files[0]);
@@ -23,9 +23,9 @@ export function awaitFiles(input, take) {
   addEventListener("drop", (event) => {
     depth = 0;
     show(false);
-    const file = event.dataTransfer?.files[0];
-    if (!file) return;
+    const files = event.dataTransfer?.files ?? [];
+    if (!files.length) return;
     event.preventDefault();
-    take(file);
+    take(files[0], files.length - 1);
   });
 }

@@ -20,7 +20,7 @@ export function offerFeedback(task, answer, text, nameOf) {
       const said = { id: answer.id, task: task.name, label: right.value, ...(along.checked && { text }) };
       try {
         await ask("feedback", { method: "POST", json: said });
-        fill(node, make("p", { role: "status" }, `Thank you. Noted: ${nameOf(right.value)}.`));
+        showThanks(nameOf(right.value));
       } catch (failure) {
         fill(outcome, failure.sentence ?? String(failure));
       }
@@ -32,13 +32,29 @@ export function offerFeedback(task, answer, text, nameOf) {
         { submit },
         make("label", { for: id }, "It should be"),
         right,
-        make("span", { class: "option" }, along, make("label", { for: `${id}-text` }, "send the text too")),
+        make("span", { class: "option" }, along, make("label", { for: `${id}-text` }, "send the text too; the service keeps it")),
         make("button", {}, "Send"),
         make("button", { type: "button", class: "quiet", click: () => fill(node, open) }, "Never mind"),
         outcome,
       ),
     );
     right.focus();
+  }
+
+  function showThanks(label) {
+    const outcome = make("p", { role: "status" }, `Thank you. Noted: ${label}.`);
+    const takeBack = async () => {
+      try {
+        await ask(`feedback/${answer.id}`, { method: "DELETE" });
+        fill(node, open, make("p", { role: "status" }, "It is taken back, and gone from the service."));
+        open.focus();
+      } catch (failure) {
+        fill(outcome, failure.sentence ?? String(failure));
+      }
+    };
+    const button = make("button", { type: "button", class: "quiet", click: takeBack }, "Take it back");
+    fill(node, outcome, button);
+    button.focus();
   }
   return node;
 }

@@ -14,7 +14,7 @@ export function readFigures(raw, labels) {
     heldOutBins: rows(found.reliability?.held_out, ["confidence", "accuracy", "low", "high"], isShare),
     testBins: rows(found.reliability?.test, ["confidence", "accuracy", "low", "high"], isShare),
     targets: targets(found.targets),
-    baselines: baselines(found.baselines ?? found.baseline),
+    rivals: rows(found.rivals, ["accuracy", "low", "high"], isShare)?.filter(({ name }) => typeof name === "string") ?? [],
   };
 }
 
@@ -54,10 +54,4 @@ function targets(found) {
   const fit = ({ threshold, test }) => isShare(threshold) && isShare(test?.answered) && isShare(test?.answered_accuracy);
   if (!Array.isArray(found) || !found.length || !found.every((row) => isObject(row) && fit(row))) return null;
   return found.toSorted((one, other) => one.threshold - other.threshold);
-}
-
-/** Simple models that were measured on the same test texts: names and accuracies. */
-function baselines(found) {
-  const list = Array.isArray(found) ? found : isObject(found) ? Object.entries(found).map(([name, value]) => ({ name, ...(isObject(value) ? value : { accuracy: value }) })) : [];
-  return list.filter((row) => isObject(row) && typeof row.name === "string" && isShare(row.accuracy));
 }

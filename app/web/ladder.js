@@ -38,12 +38,12 @@ export function showLadder(rungs) {
 }
 
 /** What the page can tell of a model's way: the known rungs, those that its bundle knows, and the task's other models. */
-export function findRungs(own, others, dataSha, baselines) {
+export function findRungs(own, others, dataSha, rivals) {
   const kind = own.name.toLowerCase();
   const known = (WAYS[dataSha] ?? [])
     .map(({ name, what, accuracy, ...kinds }) => ({ name, what, accuracy: accuracy ?? kinds[kind] }))
     .filter(({ accuracy }) => accuracy !== undefined);
-  const simple = baselines.map(({ name, accuracy }) => ({ name, what: "measured with this bundle", accuracy }));
+  const simple = rivals.map(({ name, accuracy, low, high }) => ({ name, what: "measured with this bundle", accuracy, low, high }));
   return [...simple, ...known, ...others.map((model) => served(model, false)), served(own, true)].filter(({ accuracy }) => typeof accuracy === "number");
 }
 

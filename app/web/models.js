@@ -180,7 +180,7 @@ function asServed({ metrics }) {
 function ladder(task, model, manifest, figures) {
   const titled = (one) => ({ ...one, title: title(one.name) });
   const others = task.models.filter((one) => one !== model).map(titled);
-  return findRungs(titled(model), others, text(manifest, "data", "sha256"), figures.baselines);
+  return findRungs(titled(model), others, text(manifest, "data", "sha256"), figures.rivals);
 }
 
 function ladderText(perLabel) {

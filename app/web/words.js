@@ -18,13 +18,13 @@ export function showWords(reading, nameOf) {
     "div",
     {
       class: "words",
-      dir: "auto",
       tabindex: "0",
       role: "group",
       "aria-label": `The text, word by word, coloured by what each says about ${nameOf(reading.label)}. Arrow keys go from word to word.`,
     },
     weave(reading, spans),
   );
+  node.dir = "auto"; // once all is in it: a browser looks at it anew with each child
   const over = ({ target }) => {
     const place = target.dataset?.place;
     if (place !== undefined) reading.select(Number(place), "words");

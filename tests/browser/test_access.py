@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Open
-from tests.browser.hands import answer, write
+from tests.browser.hands import answer, drop, write
 
 pytestmark = pytest.mark.browser
 TEXT = "Zorblatt! I expected little: the poster is dull. But what a film! Superb, moving, wonderful."
@@ -40,14 +40,30 @@ def show_models(page: Page) -> None:
     page.locator("details").evaluate_all("all => all.forEach((each) => { each.open = true; })")
 
 
+def show_jobs(page: Page) -> None:
+    drop(page, "reviews.csv", b'text\nA wonderful film.\nThe worst of all.\n" "\n', "")
+    page.get_by_role("button", name="Classify this file").click()
+    page.get_by_role("button", name="Show 1 failed row").click()
+    expect(page.get_by_role("list", name="Rows that failed")).to_be_visible()
+    drop(page, "broken.csv", b'text\nA wonderful film.\n"no end\nnor here\n', "")
+    page.get_by_role("button", name="Classify this file").click()
+    expect(page.get_by_role("link", name="Download the rows before that")).to_be_visible()
+    drop(page, "more.parquet", b"PAR1", "")
+    expect(page.get_by_placeholder("text, or the only one")).to_be_visible()
+    drop(page, "more.jsonl", b'{"text": "A film."}\n', "")
+    expect(page.get_by_label("The texts are in")).to_be_visible()
+
+
 SCENES = {
     "answer": ("/", show_answer),
     "doubt": ("/", show_doubt_and_dialog),
     "trouble": ("/", show_trouble),
     "models": ("/models", show_models),
+    "bulk": ("/bulk", show_jobs),
 }
 
 
+@pytest.mark.usefixtures("jobs")
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("scene", SCENES)
 def test_page_keeps_to_wcag(open_page: Open, scene: str, theme: str) -> None:
@@ -58,6 +74,7 @@ def test_page_keeps_to_wcag(open_page: Open, scene: str, theme: str) -> None:
     assert found.violations_count == 0, found.generate_report()
 
 
+@pytest.mark.usefixtures("jobs")
 @pytest.mark.parametrize("width", [360, 768])
 @pytest.mark.parametrize("scene", SCENES)
 def test_nothing_sticks_out_sideways(open_page: Open, scene: str, width: int) -> None:
@@ -110,7 +127,7 @@ def shown_theme(page: Page) -> Any:
 @pytest.mark.parametrize("system", ["light", "dark"])
 def test_theme_is_the_systems_until_another_one_is_chosen(open_page: Open, system: str) -> None:
     other = "dark" if system == "light" else "light"
-    page = open_page("/", color_scheme=system)
+    page = open_page("/", alone=True, color_scheme=system)
     bright = {"light": lambda: shown_theme(page) > 200, "dark": lambda: shown_theme(page) < 50}
     assert bright[system]()
     page.get_by_role("button", name=f"Use the {other} theme").click()

@@ -1,12 +1,17 @@
 """What stands on the page about an answer: label, confidence, doubt with its reasons, labels, models side by side."""
 
+import json
+import re
+from typing import Any
+
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
-from tests.browser.coming import Coming
+from app.settings import SHIPPED
 from tests.browser.conftest import Open
 from tests.browser.hands import answer, percent, write
+from tests.faults.conftest import starting
 
 pytestmark = pytest.mark.browser
 PRAISE = "A quiet, patient film that trusts its actors. I loved every minute of it."
@@ -38,6 +43,20 @@ def test_uncertain_answer_says_why(page: Page) -> None:
 def test_unknown_words_are_a_reason_of_their_own(page: Page, text: str, reason: str) -> None:
     write(page, text)
     expect(answer(page).locator(".state.unsure li").first).to_contain_text(reason)
+
+
+def test_reason_that_does_not_hold_is_not_given(page: Page) -> None:
+    def claim(route: Route) -> None:
+        served = route.fetch().json()
+        warning = {
+            "code": "mostly_unknown_words",
+            "detail": "The model knows less than half of the words that it read.",
+        }
+        route.fulfill(json=served | {"confidence": 0.97, "uncertain": True, "warnings": [warning]})
+
+    page.route("**/predict/*", claim)
+    write(page, PRAISE)
+    expect(answer(page).locator(".state.unsure li")).to_have_text([re.compile("less than half of the words")])
 
 
 def test_cut_text_is_told(open_page: Open) -> None:
@@ -114,19 +133,42 @@ def test_answer_is_told_to_those_who_hear_the_page(page: Page) -> None:
     expect(page.get_by_role("status").first).to_have_text("Positive, 52.3%, uncertain")
 
 
-def test_wrong_answer_is_reported_without_the_text_unless_it_is_given(page: Page, coming: Coming) -> None:
-    write(page, "This is not a good film.")
+def report(page: Page, label: str, *, text: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the page sends, and what the service says that it keeps."""
     answer(page).get_by_role("button", name="Was this wrong?").click()
-    answer(page).get_by_label("It should be").select_option("Negative")
-    answer(page).get_by_role("button", name="Send").click()
-    expect(answer(page)).to_contain_text("Thank you. Noted: Negative.")
+    answer(page).get_by_label("It should be").select_option(label)
+    answer(page).get_by_label("send the text too; the service keeps it").set_checked(text)
+    with page.expect_response("**/feedback") as sent:
+        answer(page).get_by_role("button", name="Send").click()
+    expect(answer(page)).to_contain_text(f"Thank you. Noted: {label}.")
+    assert sent.value.status == 202
+    return json.loads(sent.value.request.post_data or ""), sent.value.json()
+
+
+def test_wrong_answer_is_reported_without_the_text_unless_it_is_given(page: Page) -> None:
+    write(page, "This is not a good film.")
+    said, kept = report(page, "Negative", text=False)
+    assert said.keys() == {"id", "task", "label"}
+    assert kept == said | {"label": "negative", "has_text": False}
     write(page, "This was not a good film.")
     expect(page.locator(".words")).to_contain_text("was")
-    answer(page).get_by_role("button", name="Was this wrong?").click()
-    answer(page).get_by_label("send the text too").check()
-    answer(page).get_by_role("button", name="Send").click()
-    expect(answer(page)).to_contain_text("Thank you. Noted: Negative.")
-    said = coming.feedback
-    assert [set(one) - {"id"} for one in said] == [{"task", "label"}, {"task", "label", "text"}]
-    assert said[0]["label"] == "negative"
-    assert said[1]["text"] == "This was not a good film."
+    said, kept = report(page, "Positive", text=True)
+    assert said["text"] == "This was not a good film."
+    assert kept == {"id": said["id"], "task": "sentiment", "label": "positive", "has_text": True}
+
+
+def test_what_was_reported_can_be_taken_back(page: Page, client: httpx.Client) -> None:
+    write(page, "This is not a good film.")
+    said, _ = report(page, "Negative", text=True)
+    answer(page).get_by_role("button", name="Take it back").click()
+    expect(answer(page)).to_contain_text("It is taken back")
+    expect(answer(page).get_by_role("button", name="Was this wrong?")).to_be_focused()
+    assert client.delete(f"/feedback/{said['id']}").status_code == 404, "it is gone"
+
+
+def test_service_that_takes_no_feedback_is_not_offered_any(open_page: Open) -> None:
+    with starting() as serve:
+        page = open_page("/", base=serve("--bundle", str(SHIPPED / "sentiment" / "gru"), max_feedback=0).url)
+        write(page, "This is not a good film.")
+        expect(answer(page).locator(".label")).to_be_visible()
+        expect(answer(page).get_by_role("button", name="Was this wrong?")).to_have_count(0)

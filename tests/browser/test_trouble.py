@@ -35,7 +35,7 @@ def problem(status: int, code: str, detail: str, **headers: str) -> dict[str, An
         (problem(504, "deadline_exceeded", "x"), "No answer came in time. Try again, or try a shorter text."),
         (
             problem(413, "body_too_large", "A request body may have 9 bytes at most."),
-            "A request body may have 9 bytes at most. Make it shorter",
+            "A request body may have 9 bytes at most. Send less at once.",
         ),
         (problem(403, "forbidden", "x"), "Your key may not do this."),
         (problem(500, "internal", "x"), "The service failed to answer. Try again"),
@@ -107,7 +107,7 @@ def test_text_that_is_too_long_is_told_before_and_after_it_is_sent(page: Page, g
     write(page, "film " * 20_001)
     expect(page.locator("#length")).to_have_text("100,005 of 100,000 characters")
     expect(page.locator("#length.over")).to_be_visible()
-    expect(page.get_by_role("alert")).to_contain_text("A text may have 100000 characters at most. Make it shorter")
+    expect(page.get_by_role("alert")).to_contain_text("A text may have 100000 characters at most. Shorten it.")
 
 
 HOSTILE = {

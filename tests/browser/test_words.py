@@ -23,6 +23,15 @@ def word(page: Page, shown: str) -> object:
     return page.locator(".words .word").get_by_text(shown, exact=True)
 
 
+def height(page: Page) -> float:
+    """Where on its axis, from 0 to 1, the cursor on the line stands."""
+    top, _, bottom = page.locator(".axes line").evaluate_all(
+        "all => all.map(e => Number(e.getAttribute('y1'))).sort((a, b) => a - b)"
+    )
+    found: str = page.locator(".cursor circle").get_attribute("cy") or ""
+    return float((bottom - float(found)) / (bottom - top))
+
+
 def test_words_are_coloured_by_what_they_say(read: Page) -> None:
     expect(word(read, "wonderful")).to_have_class(re.compile(r"\bfor-\d\b"))
     expect(word(read, "dull")).to_have_class(re.compile(r"\bagainst-\d\b"))
@@ -76,6 +85,8 @@ def test_hovered_verdict_marks_the_place_in_the_text(read: Page) -> None:
     for place in (0, 6, 17):
         read.mouse.move(left + (right - left) * place / 17, box["y"] + 60)
         expect(read.locator(".words .selected")).to_have_attribute("data-place", str(place))
+        told = float(re.search(r"Positive ([\d.]+)% so far", read.locator(".readout").inner_text())[1]) / 100  # type: ignore[index]
+        assert height(read) == pytest.approx(told, abs=0.005)
     assert percent(answer(read).locator(".confidence")) == pytest.approx(
         float(re.search(r"Positive ([\d.]+)% so far", read.locator(".readout").inner_text())[1]) / 100  # type: ignore[index]
     )

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Open
 from tests.browser.hands import answer, drop, write
@@ -35,7 +35,8 @@ def test_only_the_last_of_many_texts_counts(page: Page) -> None:
     expect(answer(page).locator(".label")).to_have_text("Positive")
 
 
-def test_control_and_enter_ask_at_once(page: Page) -> None:
+def test_control_and_enter_ask_at_once(open_page: Open) -> None:
+    page = open_page("/", alone=True)
     field = page.get_by_label("Text", exact=True)
     page.clock.install()  # so that no pause ends by itself
     field.fill(PRAISE)
@@ -135,4 +136,13 @@ def test_unknown_names_in_a_link_are_passed_over(open_page: Open) -> None:
     page = open_page("/#task=nothing&model=gpt&beside=gru")
     expect(page.get_by_role("radio", name="Sentiment")).to_be_checked()
     write(page, PRAISE)
+    expect(answer(page).locator(".label")).to_have_text("Positive")
+
+
+def test_file_that_is_dropped_too_early_waits_for_the_page(page: Page) -> None:
+    held = list[Route]()
+    page.route("**/tasks", lambda route: held.insert(0, route))
+    page.reload()
+    drop(page, "review.txt", PRAISE.encode())
+    held[0].fallback()
     expect(answer(page).locator(".label")).to_have_text("Positive")

@@ -17,7 +17,7 @@ from app.settings import SHIPPED
 TEXT = {"text": "wheat and corn"}
 TOPIC = ("--bundle", str(SHIPPED / "topic" / "gru"))
 OPEN = {"/health/live", "/health/ready"}
-PAGES = {"/", "/models", "/docs", "/openapi.json"}
+PAGES = {"/", "/models", "/bulk", "/docs", "/openapi.json"}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
 
