@@ -152,7 +152,7 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
     errors.install(app)
     routes.install(app, catalog, settings, metrics, TimedStages if tracing else Stages)
     stream.install(app, catalog, streams)
-    jobs.install(app, catalog, office, streams.admission, settings.cors_origins)
+    jobs.install(app, catalog, office, streams.places, settings.cors_origins)
     feedback.install(app, catalog, book, settings, app.state.admission)
     papers.install(app, catalog)
     pages.install(app)

@@ -57,6 +57,8 @@ class Service:
         self._build = build
         self._serving = _Serving(*build())
         self._closing = False
+        self._ending = set[asyncio.Task[None]]()
+        """Applications that another one has replaced, until they have answered what they had begun."""
 
     @property
     def app(self) -> Any:
@@ -80,14 +82,16 @@ class Service:
         self._serving.leaving.set()
 
     async def stop(self) -> None:
-        await self._serving.stop()
+        await asyncio.gather(self._serving.stop(), *self._ending)
 
     async def reload(self) -> None:
         """Raises SentopicError, and goes on as before, if what should be served cannot be."""
         following = _Serving(*await asyncio.to_thread(self._build))
         await following.start()
         before, self._serving = self._serving, following
-        await before.stop()
+        ending = asyncio.create_task(before.stop())  # it may have answers that take long
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
 
 
 def _close_after(send: Send) -> Send:

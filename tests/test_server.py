@@ -70,8 +70,31 @@ def test_reload_leaves_whoever_is_being_answered_to_the_old_application_which_th
         stage.may_answer.set()
         assert [(await task)[1]["body"] for task in (early, late)] == [b"1", b"2"]
         await reload
-        assert stage.running == {2}
+        while stage.running != {2}:
+            await asyncio.sleep(0.01)
         await service.stop()
+        assert stage.running == set()
+
+    asyncio.run(scene())
+
+
+def test_another_reload_and_the_end_wait_for_no_answer_of_the_first() -> None:
+    async def scene() -> None:
+        stage = Stage()
+        service = Service(stage.build)
+        await service.start()
+        early = asyncio.create_task(ask(service))
+        await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await service.reload()
+            await service.reload()
+        stop = asyncio.create_task(service.stop())
+        await asyncio.sleep(0.05)
+        assert 1 in stage.running
+        assert not stop.done()
+        stage.may_answer.set()
+        assert (await early)[1]["body"] == b"1"
+        await stop
         assert stage.running == set()
 
     asyncio.run(scene())

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import re
 from typing import Any, TypeVar
 
@@ -68,9 +69,14 @@ def is_deep(body: bytes, most: int) -> bool:
     return bool(steps.cumsum(dtype=np.int32).max(initial=0) > most)
 
 
-async def _read(request: Request, declared: bytes, max_bytes: int, admission: Admission) -> bytes:
+def read_length(declared: bytes) -> float:
+    """Bytes that a `Content-Length` tells; more than any number if it has more digits than one can be right."""
     digits = declared.lstrip(b"0")
-    if not declared.isdigit() or len(digits) > _MOST_DIGITS or int(digits or b"0") > max_bytes:
+    return int(digits or b"0") if declared.isdigit() and len(digits) <= _MOST_DIGITS else math.inf
+
+
+async def _read(request: Request, declared: bytes, max_bytes: int, admission: Admission) -> bytes:
+    if read_length(declared) > max_bytes:
         raise BodyTooLargeError(max_bytes)
     body = bytearray()
     with admission.incoming() as room:

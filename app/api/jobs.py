@@ -11,8 +11,8 @@ from fastapi.responses import Response
 from pydantic_core import to_json
 from starlette.requests import ClientDisconnect
 
-from app.admission import Admission
 from app.api import errors
+from app.api.body import read_length
 from app.api.edge import ASKED
 from app.api.job_schemas import (
     COLUMN_SCHEMA,
@@ -24,15 +24,18 @@ from app.api.job_schemas import (
     ResultOptions,
     tell,
 )
+from app.api.leaving import patient_until_left
 from app.api.options import Kind, Options, parameter, read_options
 from app.api.results import open_result, refuse_parquet_without_its_library, take_long
 from app.api.routes import DirectRoute
+from app.api.security import refuse_strangers
 from app.classifier import Catalog
-from app.errors import ClientLeftError, NoJobsError, StrangeOriginError, UnknownJobError, UnsupportedMediaTypeError
+from app.errors import ClientLeftError, NoJobsError, UnknownJobError, UnsupportedMediaTypeError
 from app.files.rows import FORMATS, Format
 from app.jobs.job import Job
 from app.jobs.office import Office
 from app.metrics import NO_TASK
+from app.places import Place, Places
 from app.scope import KEY
 
 _ID: Final = re.compile(r"[0-9a-f]{32}")
@@ -51,12 +54,12 @@ _ABOUT_RESULT: Final = (
 class _Desk:
     """What the routes have in common."""
 
-    def __init__(self, catalog: Catalog, office: Office, admission: Admission, origins: Sequence[str]) -> None:
-        self._catalog, self._office, self._admission, self._origins = catalog, office, admission, origins
+    def __init__(self, catalog: Catalog, office: Office, places: Places, origins: Sequence[str]) -> None:
+        self._catalog, self._office, self._places, self._origins = catalog, office, places, origins
 
     async def take(self, request: Request) -> Response:
         headers = dict(request.scope["headers"])
-        _refuse_strangers(headers, self._origins)
+        refuse_strangers(headers, self._origins)
         options = read_options(request, JobOptions)
         classifier = self._catalog.find(options.task, options.model)
         request.scope[ASKED] = options.task, "jobs"
@@ -65,10 +68,12 @@ class _Desk:
             secrets.token_hex(16), _owner(request), options.task, classifier.manifest.model, form, options.text,
             status="uploading", created=time.time(), size=0,
         )  # fmt: skip
-        declared = headers.get(b"content-length", b"")
-        with self._admission.permit(retry_after_s=1):
+        declared = headers.get(b"content-length")
+        with self._places.take() as place:
             take_long(request)
-            job = await self._office.receive(job, int(declared) if declared.isdigit() else None, _read_body(request))
+            size = None if declared is None else read_length(declared)
+            async with patient_until_left(request.scope):
+                job = await self._office.receive(job, size, _read_body(request, place))
         return Response(to_json(tell(job)), 202, {"Location": f"/jobs/{job.id}"}, "application/json")
 
     async def list(self, request: Request) -> Response:
@@ -88,7 +93,7 @@ class _Desk:
     async def give(self, request: Request) -> Response:
         options = _begin(request, ResultOptions)
         job = await self._find(request)
-        return await open_result(request, options, job, self._office.result(job), self._admission)
+        return await open_result(request, options, job, self._office.result(job), self._places)
 
     async def _find(self, request: Request) -> Job:
         job_id = request.path_params["id"]
@@ -97,14 +102,12 @@ class _Desk:
         return await self._office.find(job_id, _owner(request))
 
 
-def install(
-    app: FastAPI, catalog: Catalog, office: Office | None, admission: Admission, origins: Sequence[str]
-) -> None:
-    """`admission`: for files on their way. Without an office, there are no jobs. `origins`: whose pages may ask."""
+def install(app: FastAPI, catalog: Catalog, office: Office | None, places: Places, origins: Sequence[str]) -> None:
+    """`places`: for files on their way. Without an office, there are no jobs. `origins`: whose pages may ask."""
     if office is None:
         app.add_api_route("/jobs{rest:path}", _refuse, methods=["GET", "POST", "DELETE"], include_in_schema=False)
         return
-    desk = _Desk(catalog, office, admission, origins)
+    desk = _Desk(catalog, office, places, origins)
     name = parameter("id", {"type": "string"}, "Of the job.", required=True, place="path")
     _add(
         app, "POST", "/jobs", desk.take, "create_job", "Hand in a file to be classified",
@@ -174,13 +177,6 @@ def _respond(content: dict[str, Any]) -> Response:
     return Response(to_json(content), media_type="application/json")
 
 
-def _refuse_strangers(headers: dict[bytes, bytes], origins: Sequence[str]) -> None:
-    """A file is no more than a form to a browser, which any page may send without asking: it could fill the disk."""
-    strange = headers.get(b"sec-fetch-site") in {b"cross-site", b"same-site"}
-    if strange and "*" not in origins and headers.get(b"origin", b"").decode("latin-1") not in origins:
-        raise StrangeOriginError
-
-
 def _choose_format(headers: dict[bytes, bytes], named: Format | None) -> Format:
     media_type = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
     media_type = {"application/jsonl": MEDIA_TYPES["jsonl"]}.get(media_type, media_type)
@@ -194,9 +190,10 @@ def _choose_format(headers: dict[bytes, bytes], named: Format | None) -> Format:
     return form
 
 
-async def _read_body(request: Request) -> AsyncIterator[bytes]:
+async def _read_body(request: Request, place: Place) -> AsyncIterator[bytes]:
     try:
         async for piece in request.stream():
+            place.note(len(piece))
             yield piece
     except ClientDisconnect:
         raise ClientLeftError from None

@@ -9,7 +9,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Send
 
 from app.api.errors import answer, documented
-from app.errors import ForbiddenError, RequestError, UnauthorizedError
+from app.errors import ForbiddenError, RequestError, StrangeOriginError, UnauthorizedError
 from app.keys import Key, Keyring, Scope
 from app.scope import KEY
 
@@ -51,6 +51,19 @@ class Guard:
         if not key.admits(wanted):
             raise ForbiddenError(wanted)
         return key
+
+
+def refuse_strangers(headers: Mapping[bytes, bytes], origins: Sequence[str]) -> None:
+    """Raises StrangeOriginError for pages of others, where a body is one that browsers send without asking first.
+
+    A file is no more than a form to them, and it could fill the disk. Over plain HTTP they tell no `Sec-Fetch-Site`:
+    then a page is our own if it names the host that it asks.
+    """
+    origin, site = headers.get(b"origin", b"").decode("latin-1"), headers.get(b"sec-fetch-site")
+    host = headers.get(b"host", b"").decode("latin-1")
+    strange = site in {b"cross-site", b"same-site"} if site else bool(origin) and origin.partition("://")[2] != host
+    if strange and "*" not in origins and origin not in origins:
+        raise StrangeOriginError
 
 
 class Guarded:

@@ -13,12 +13,12 @@ from pydantic_core import to_json
 from starlette.types import Receive, Scope, Send
 
 from app import logs
-from app.admission import Admission
 from app.answers import Answer
 from app.api import errors, schemas
 from app.api.edge import ASKED, ID
 from app.api.options import Options, parameter, read_options
 from app.api.routes import DirectRoute
+from app.api.security import refuse_strangers
 from app.bulk import Bulk, Chunk, ChunkSize
 from app.classifier import Catalog, Classifier
 from app.engines.base import Probabilities
@@ -26,12 +26,14 @@ from app.errors import (
     ClientLeftError,
     FileError,
     LeavingError,
+    OverloadedError,
     RequestError,
     UnsupportedMediaTypeError,
 )
 from app.files.open import open_reader
 from app.files.rows import Format, Reader, Row
 from app.inflow import Inflow
+from app.places import Place, Places
 from app.scope import LEAVING, UNHURRIED
 from app.settings import Settings
 
@@ -47,7 +49,7 @@ _ABOUT: Final = (
     "Both sides may go on as long as something moves. Read while you send: whoever does not read is not read from. "
     "Where the rest cannot be answered, the last line has `last`, and the last `line` that was answered."
 )
-_ERRORS: Final = (404, 415, 422, 503)
+_ERRORS: Final = (403, 404, 415, 422, 503)
 _ROWS: Final = 256
 _LONGEST_ID: Final = 200
 """Characters of a row's own id."""
@@ -65,7 +67,7 @@ class Streams:
     """All of one service: so many at once, each with a thread that reads rows and one that writes answers."""
 
     def __init__(self, catalog: Catalog, settings: Settings) -> None:
-        self.admission = Admission(settings.max_streams, 0)
+        self.places = Places(settings.max_streams, settings.client_timeout_s)
         self._catalog, self._settings = catalog, settings
         self._threads = ThreadPoolExecutor(2 * settings.max_streams, "stream")
 
@@ -79,6 +81,7 @@ class Streams:
         """Raises the RequestError that says what the client should mend."""
         request.scope[ASKED] = task, "stream"
         headers = dict(request.scope["headers"])
+        refuse_strangers(headers, self._settings.cors_origins)
         media_type = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
         if media_type not in MEDIA_TYPES or b"content-encoding" in headers:
             raise UnsupportedMediaTypeError(
@@ -105,11 +108,13 @@ class _Stream(StreamingResponse):
         self._streams, self._classifier, self._form, self._options = streams, classifier, form, options
         self._settings, self._threads = settings, threads
         self._began = False
+        self._place: Place
         self._line = 0
         """The last one that is answered."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._streams.admission.permit(retry_after_s=1):
+        with self._streams.places.take() as place:
+            self._place = place
             if UNHURRIED in scope:
                 scope[UNHURRIED]()
             inflow = Inflow()
@@ -117,14 +122,18 @@ class _Stream(StreamingResponse):
             feeding = asyncio.create_task(self._feed(inflow, receive, work))
             ending = asyncio.create_task(self._heed_leaving(inflow, scope.get(LEAVING)))
             try:
-                await self._answer(inflow, scope, send)
-            except asyncio.CancelledError:
-                if not feeding.done():
-                    raise
-                work.uncancel()  # type: ignore[union-attr] # in a task
-                if not self._began:
-                    raise ClientLeftError from None
-            except (FileError, LeavingError) as error:
+                try:
+                    await self._answer(inflow, scope, send)
+                except asyncio.CancelledError:
+                    if place.is_lost:
+                        place.forgive()
+                        raise OverloadedError(retry_after_s=1) from None
+                    if not feeding.done():
+                        raise
+                    work.uncancel()  # type: ignore[union-attr] # in a task
+                    if not self._began:
+                        raise ClientLeftError from None
+            except (FileError, LeavingError, OverloadedError) as error:
                 if not self._began:
                     raise
                 problem = {
@@ -143,6 +152,7 @@ class _Stream(StreamingResponse):
         """The body into the inflow; ends the work when the client leaves."""
         while (message := await receive())["type"] != "http.disconnect":
             if message.get("body"):
+                self._place.note(len(message["body"]))
                 await inflow.put(message["body"])
             if not message.get("more_body"):
                 inflow.end()
@@ -198,6 +208,7 @@ class _Stream(StreamingResponse):
         return answers, b"\n".join([*lines, b""])
 
     async def _send(self, send: Send, body: bytes) -> None:
+        self._place.note(len(body))
         if not self._began:
             self._began = True
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})

@@ -91,13 +91,13 @@ def free_name(name: str, taken: Container[str]) -> str:
 
 def without_repeats(columns: Sequence[str]) -> list[str]:
     """Each once: the second of a name gets a number."""
-    found = dict[str, None]()
+    found = dict[str, int]()
     for column in columns:
-        number, name = 1, column
-        while name in found:
-            number += 1
-            name = f"{column}_{number}"
-        found[name] = None
+        name = column
+        while name in found:  # hostile tables have 500,000 columns of one name: none is tried twice
+            found[column] += 1
+            name = f"{column}_{found[column]}"
+        found[name] = 1
     return list(found)
 
 

@@ -27,6 +27,8 @@ from app.metrics import Metrics
 from app.settings import Settings
 
 _BLOCK_BYTES: Final = 2**20
+_RESERVED_BYTES: Final = 2**24
+"""Of a file on its way, at first."""
 _log = logging.getLogger("sentopic")
 
 
@@ -78,22 +80,24 @@ class Office:
         if self._opened:
             await asyncio.to_thread(self._opened.close)
 
-    async def receive(self, job: Job, declared: int | None, body: AsyncIterator[bytes]) -> Job:
+    async def receive(self, job: Job, declared: float | None, body: AsyncIterator[bytes]) -> Job:
         """Keeps a file whose `size` is not yet known. Raises BodyTooLargeError, JobsFullError or FileError."""
         limit = self._settings.max_job_bytes
         if declared is not None and declared > limit:
             raise BodyTooLargeError(limit)
         store, folder = await self._store(), Folder(self._root, job.id)
-        room = replace(job, status="uploading", size=limit if declared is None else declared)
+        expected = limit if declared is None else int(declared)
+        room = replace(job, status="uploading", size=min(expected, _RESERVED_BYTES))
         most, most_bytes = self._settings.max_jobs, self._settings.max_jobs_bytes
         async with self._adding:
-            added = await asyncio.to_thread(store.add, room, most=most, most_bytes=most_bytes)
+            fits = declared is None or await asyncio.to_thread(store.size) + expected <= most_bytes
+            added = fits and await asyncio.to_thread(store.add, room, most=most, most_bytes=most_bytes)
         if not added:
             raise JobsFullError
         try:
             await asyncio.to_thread(folder.make)
             await asyncio.to_thread(self._locks.take, job)
-            size = await self._keep(folder, body, limit)
+            size = await self._keep(store, room, folder, body)
             if not size:
                 raise FileError("it is empty")
             if not await asyncio.to_thread(store.set, job.id, status="waiting", size=size):
@@ -126,19 +130,32 @@ class Office:
     def result(self, job: Job) -> Path:
         return Folder(self._root, job.id).result(job)
 
-    async def _keep(self, folder: Folder, body: AsyncIterator[bytes], limit: int) -> int:
+    async def _keep(self, store: JobStore, room: Job, folder: Folder, body: AsyncIterator[bytes]) -> int:
+        """Its room grows with it: whoever sends slowly, or never what he has announced, takes none from others."""
+        limit, held = self._settings.max_job_bytes, room.size
         size, waiting = 0, bytearray()
         with await asyncio.to_thread(folder.input.open, "xb") as file:
             async for piece in body:
                 size += len(piece)
                 if size > limit:
                     raise BodyTooLargeError(limit)
+                while size > held:
+                    held = await self._widen(store, room, held)
                 waiting += piece
                 if len(waiting) >= _BLOCK_BYTES:
                     await asyncio.to_thread(file.write, bytes(waiting))
                     waiting.clear()
             await asyncio.to_thread(_write_out, file, bytes(waiting))
         return size
+
+    async def _widen(self, store: JobStore, room: Job, held: int) -> int:
+        more = min(self._settings.max_job_bytes, 2 * held) - held
+        async with self._adding:
+            if await asyncio.to_thread(store.size) + more > self._settings.max_jobs_bytes:
+                raise JobsFullError
+            if not await asyncio.to_thread(store.set, room.id, size=held + more):
+                raise JobsFullError  # it took so long that it was given up
+        return held + more
 
     async def _find_store(self) -> JobStore | None:
         """None: no job has ever been handed in."""

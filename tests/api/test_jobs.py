@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import json
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -220,6 +221,11 @@ def test_pages_of_others_send_no_files(client: httpx.Client) -> None:
         assert problem(post(client, site)) == (403, "strange_origin")
     for site in ("same-origin", "none"):
         assert post(client, site).status_code == 202
+    plain = {"content-type": "text/plain"}
+    mine, theirs = ({**plain, "origin": origin} for origin in (str(client.base_url).rstrip("/"), "http://evil.example"))
+    for path in ("/jobs?task=topic", "/predict/topic/stream"):
+        assert problem(client.post(path, content=b"oil", headers=theirs)) == (403, "strange_origin")
+        assert client.post(path, content=b"oil", headers=mine).status_code in {200, 202}
 
     async def scene() -> None:
         settings = Settings(bundle=[SHIPPED / "topic" / "gru"], cors_origins=["https://elsewhere.example"])
@@ -227,6 +233,58 @@ def test_pages_of_others_send_no_files(client: httpx.Client) -> None:
         async with httpx.AsyncClient(transport=transport, base_url="http://a") as open_one:
             assert (await post(open_one, "cross-site")).status_code == 202
             assert problem(await post(open_one, "cross-site", "https://other.example")) == (403, "strange_origin")
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(("length", "status"), [("0" * 5_000 + "3", b"202"), ("9" * 5_000, b"4")])
+def test_length_of_5000_digits_is_a_length(client: httpx.Client, length: str, status: bytes) -> None:
+    head = (
+        f"POST /jobs?task=topic HTTP/1.1\r\nhost: a\r\ncontent-type: text/plain\r\ncontent-length: {length}\r\n\r\noil"
+    )
+    with socket.create_connection((client.base_url.host, client.base_url.port or 80), 10) as line:
+        line.sendall(head.encode())
+        assert line.recv(65_536).split()[1].startswith(status)
+
+
+def test_nothing_has_no_parts(client: httpx.Client) -> None:
+    job = until_done(client, hand_in(client, b'{"text": 5}\n', format="jsonl"))
+    path = f"/jobs/{job['id']}/result"
+    whole = client.get(path).content
+    assert client.get(path, headers={"range": "bytes=-5"}).content == whole[-5:]
+
+
+def test_who_reads_a_result_loses_nothing_when_it_is_deleted(client: httpx.Client) -> None:
+    job = until_done(client, hand_in(client, b"oil prices rose again in the gulf\n" * 50_000, format="lines"))
+    path = f"/jobs/{job['id']}/result"
+    whole = client.get(path).content
+    with client.stream("GET", path) as reading:
+        pieces = reading.iter_raw(1_000)
+        first = next(pieces)
+        assert client.delete(f"/jobs/{job['id']}").status_code == 204
+        assert b"".join([first, *pieces]) == whole
+    assert problem(client.get(path)) == (404, "unknown_job")
+
+
+def test_file_whose_size_is_not_told_takes_room_as_it_comes(tmp_path: Path) -> None:
+    async def body() -> Any:
+        for _ in range(60):
+            yield b"oil prices rose\n" * 32_768
+
+    async def short() -> Any:
+        yield b"oil"
+
+    async def scene() -> None:
+        settings = Settings(
+            bundle=[SHIPPED / "topic" / "gru"], jobs=str(tmp_path), max_job_bytes=10**9, max_jobs_bytes=40_000_000
+        )
+        app = create_app(settings)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://a", timeout=60) as client:
+            ask = {"url": "/jobs?task=topic&format=lines"}
+            assert (await client.post(**ask, content=short())).status_code == 202
+            assert (await client.post(**ask, content=body())).status_code == 202
+            assert problem(await client.post(**ask, content=body())) == (507, "jobs_full")
+            assert (await client.post(**ask, content=short())).status_code == 507
 
     asyncio.run(scene())
 

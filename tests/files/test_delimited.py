@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.errors import FileError
 from app.files.open import open_reader
-from app.files.rows import Row
+from app.files.rows import Row, without_repeats
 from tests.files.reading import ANSWER, Memory, read, read_on, rewrite
 
 FIELDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -124,6 +124,13 @@ def test_columns_that_the_file_has_already_are_not_overwritten() -> None:
         "text,label,sentopic_label,error,sentopic_sentopic_label,confidence,uncertain,warnings,sentopic_error"
     )
     assert row == "a,1,2,3,pos,0.75,false,text_cut,"
+
+
+def test_as_many_columns_of_one_name_as_fit_a_line_take_no_time_to_name() -> None:
+    """Of the square of their number, it would be hours."""
+    names = without_repeats(["a_2", *["a"] * 500_000, "a_7"])
+    assert len(names) == len(set(names)) == 500_002
+    assert names[:4] == ["a_2", "a", "a_3", "a_4"]
 
 
 def test_columns_of_one_name_are_both_kept() -> None:

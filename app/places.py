@@ -1,0 +1,96 @@
+"""Room for what may take as long as it likes: streams, files on their way, results that are converted.
+
+When all places are taken, whoever has moved least gives way, if it is next to nothing: a few clients that send a byte
+now and then could keep everybody else out for ever.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from app.errors import OverloadedError
+
+SLOW_BYTES_PER_S: Final = 100.0
+_MEMORY_S: Final = 60.0
+"""What moved before counts less and less."""
+
+
+class Places:
+    """`patience_s`: how long anybody has one at least."""
+
+    def __init__(self, count: int, patience_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._count, self._patience_s, self._clock = count, patience_s, clock
+        self._taken: dict[Place, None] = {}
+
+    @property
+    def left(self) -> int:
+        return self._count - len(self._taken)
+
+    @contextmanager
+    def take(self) -> Iterator["Place"]:
+        """One for the task that asks. Raises OverloadedError if there is none, or when it has to give way."""
+        if not self.left:
+            self._make_room()
+        place = Place(self._clock)
+        self._taken[place] = None
+        try:
+            yield place
+        except asyncio.CancelledError:
+            if not place.is_lost:
+                raise
+            place.forgive()
+            raise OverloadedError(retry_after_s=1) from None
+        finally:
+            self._taken.pop(place, None)
+
+    def _make_room(self) -> None:
+        slow = [(rate, place) for place in self._taken if (rate := place.rate(self._patience_s)) < SLOW_BYTES_PER_S]
+        if not slow:
+            raise OverloadedError(retry_after_s=1)
+        _, slowest = min(slow, key=lambda one: one[0])
+        del self._taken[slowest]
+        slowest.lose()
+
+
+class Place:
+    """One of them, and how much has moved there."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment] # in a coroutine
+        self._begun = self._since = clock()
+        self._moved = 0.0
+        self.is_lost = False
+
+    def note(self, size: int) -> None:
+        """So many bytes have moved, in either direction."""
+        now = self._clock()
+        if now - self._since > _MEMORY_S:
+            self._moved, self._since = self._moved / 2, (now + self._since) / 2
+        self._moved += size
+
+    def rate(self, patience_s: float) -> float:
+        """Bytes a second; no number is too large for whoever has only begun."""
+        now = self._clock()
+        return self._moved / (now - self._since) if now - self._begun > patience_s else math.inf
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Meanwhile nothing can move, which is no fault of the client."""
+        self._begun = math.inf
+        try:
+            yield
+        finally:
+            self._begun = self._since = self._clock()
+            self._moved = 0.0
+
+    def lose(self) -> None:
+        self.is_lost = True
+        self._task.cancel()
+
+    def forgive(self) -> None:
+        """The task goes on: it has something to say yet."""
+        self._task.uncancel()
