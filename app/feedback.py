@@ -4,6 +4,7 @@ Knows neither HTTP nor how models learn from it. Answers are not kept, so nothin
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Final
@@ -26,6 +27,10 @@ class Feedback:
     text: str | None
     created: float
 
+    @property
+    def size(self) -> int:
+        return len((self.text or "").encode("utf-8", "surrogatepass"))
+
 
 class FeedbackStore:
     """The table, in any database that SQLAlchemy knows. Every call may wait for it: none is for an event loop."""
@@ -35,23 +40,28 @@ class FeedbackStore:
         self._database = Database(url, FeedbackStoreError)
         self._run, self._sql = self._database.run, self._database.sql
         self._rows = self._database.table(NAME, Feedback, key=("owner", "id"), long=_LONG)
+        self._rows.append_column(self._sql.Column("size", self._sql.BigInteger(), nullable=False))
         self._sql.Index(f"{NAME}_task", self._rows.c.task, self._rows.c.created)
         self._database.create(self._rows)
 
-    def put(self, said: Feedback, *, most: int) -> None:
+    def put(self, said: Feedback, *, most: int, most_bytes: float = math.inf) -> None:
         """Whatever the same owner said of the same answer before no longer counts.
 
-        Raises FeedbackFullError if there are `most` rows already. Several who add at once may each find the last room
-        free.
+        Raises FeedbackFullError if there are `most` rows already, or as many bytes of texts. Several who add at once
+        may each find the last room free.
         """
         said = replace(said, text=said.text and said.text.replace("\0", "\N{REPLACEMENT CHARACTER}"))  # for PostgreSQL
+        sql, rows = self._sql, self._rows.c
+        held = sql.select(sql.func.count(), sql.func.coalesce(sql.func.sum(rows.size), 0))
+        number, size = self._run(lambda line: line.execute(held).one())
+        if said.text and size + said.size > most_bytes:
+            raise FeedbackFullError
         if self._change(said):
             return
-        count = self._sql.select(self._sql.func.count()).select_from(self._rows)
-        if self._run(lambda line: line.execute(count).scalar_one()) >= most:
+        if number >= most:
             raise FeedbackFullError
         try:
-            self._run(lambda line: line.execute(self._rows.insert().values(**asdict(said))))
+            self._run(lambda line: line.execute(self._rows.insert().values(**asdict(said), size=said.size)))
         except FeedbackStoreError:  # said twice at once: the other one was sooner
             if not self._change(said):
                 raise
@@ -64,13 +74,14 @@ class FeedbackStore:
         """The oldest first."""
         rows = self._rows.c
         query = self._rows.select().where(rows.task == task).order_by(rows.created, rows.owner, rows.id)
-        return [Feedback(**row) for row in self._run(lambda line: line.execute(query).mappings().all())]
+        found = self._run(lambda line: line.execute(query).mappings().all())
+        return [Feedback(**{name: value for name, value in row.items() if name != "size"}) for row in found]
 
     def close(self) -> None:
         self._database.close()
 
     def _change(self, said: Feedback) -> bool:
-        values = asdict(said)
+        values = {**asdict(said), "size": said.size}
         same = [self._rows.c[name] == values.pop(name) for name in ("owner", "id")]
         return bool(self._run(lambda line: line.execute(self._rows.update().where(*same).values(**values)).rowcount))
 
@@ -78,8 +89,8 @@ class FeedbackStore:
 class Book:
     """The event loop's side of the table, which is opened when it is first needed."""
 
-    def __init__(self, url: str, most: int) -> None:
-        self._url, self._most = url, most
+    def __init__(self, url: str, most: int, most_bytes: float = math.inf) -> None:
+        self._url, self._most, self._most_bytes = url, most, most_bytes
         self._opened: FeedbackStore | None = None
         self._opening = asyncio.Lock()
 
@@ -92,7 +103,7 @@ class Book:
 
     async def note(self, said: Feedback) -> None:
         """Raises FeedbackFullError or FeedbackStoreError."""
-        await self._ask(lambda store: store.put(said, most=self._most))
+        await self._ask(lambda store: store.put(said, most=self._most, most_bytes=self._most_bytes))
 
     async def withdraw(self, owner: str, answer_id: str) -> None:
         """Raises UnknownFeedbackError or FeedbackStoreError."""

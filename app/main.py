@@ -116,7 +116,11 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
     streams = stream.Streams(catalog, settings)
     office = open_office(settings, catalog, metrics)
     database = settings.database or (office.url if office else None)
-    book = Book(database, settings.max_feedback) if database and settings.max_feedback else None
+    book = (
+        Book(database, settings.max_feedback, settings.max_feedback_bytes)
+        if database and settings.max_feedback
+        else None
+    )
     keyring = Keyring(open_store(settings.keys)) if settings.keys else None
     guard = _open_guard(settings, keyring)
     tracing = _open_tracing(settings)  # the last to open: it has a thread that only the lifespan ends

@@ -124,6 +124,7 @@ class Settings(BaseSettings):
         20_000_000_000, ge=1, description="Most bytes on the disk of all jobs together, their results too."
     )
     max_feedback: int = Field(100_000, ge=0, description="Most answers whose right labels are kept; 0: no feedback.")
+    max_feedback_bytes: int = Field(1_000_000_000, ge=0, description="Most bytes of texts that are kept with them.")
     keep_jobs_h: float = Field(72.0, gt=0, description="How long a finished job is kept, in hours.")
     rate: str = Field(
         "",

@@ -51,6 +51,16 @@ def test_no_more_is_kept_than_there_is_room_for(store: FeedbackStore) -> None:
     assert len(store.read("sentiment")) == 3
 
 
+def test_no_more_bytes_of_texts_are_kept_than_there_is_room_for(store: FeedbackStore) -> None:
+    store.put(replace(SAID, text="ä" * 40), most=9, most_bytes=100)
+    with pytest.raises(FeedbackFullError):
+        store.put(replace(SAID, id=f"{1:016x}", text="a" * 21), most=9, most_bytes=100)
+    store.put(replace(SAID, id=f"{1:016x}", text=None), most=9, most_bytes=100)
+    store.put(replace(SAID, id=f"{2:016x}", text="a" * 20), most=9, most_bytes=100)
+    store.put(replace(SAID, text=None), most=9, most_bytes=100)
+    store.put(replace(SAID, id=f"{3:016x}", text="a" * 80), most=9, most_bytes=100)
+
+
 @pytest.mark.parametrize("text", ["", "a\N{REPLACEMENT CHARACTER}b", "한국어 🎬 '; drop table", "x" * 100_000])
 def test_text_is_kept_as_it_is(store: FeedbackStore, text: str) -> None:
     store.put(replace(SAID, text=text.replace("\N{REPLACEMENT CHARACTER}", "\0")), most=1)

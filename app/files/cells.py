@@ -14,7 +14,8 @@ def fit_columns(values: Mapping[str, Any], columns: Sequence[str], other: str | 
     """A row's values in the columns' order, None where it has none; what has no column goes into `other`."""
     if other is None:
         return [values.get(column) for column in columns]
-    beyond = {name: value for name, value in values.items() if name not in columns or name == other}
+    known = set(columns) - {other}
+    beyond = {name: value for name, value in values.items() if name not in known}
     held: Mapping[str, Any] = {**values, other: beyond or None}
     return [held.get(column) for column in columns]
 

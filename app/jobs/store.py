@@ -55,9 +55,15 @@ class JobStore:
         return found[0] if found else None
 
     def list_of(self, owner: str) -> list[Job]:
-        """The newest first."""
+        """The newest first, without what their files look like: all names of columns would be much to read."""
         jobs = self._jobs.c
-        return self._read(jobs.owner == owner, jobs.status != "uploading", order=(jobs.created.desc(), jobs.id))
+        columns = [column for column in self._jobs.columns if column.name != "shape"]
+        query = (
+            self._sql.select(*columns)
+            .where(jobs.owner == owner, jobs.status != "uploading")
+            .order_by(jobs.created.desc(), jobs.id)
+        )
+        return [Job(**row) for row in self._run(lambda line: line.execute(query).mappings().all())]
 
     def list_finished(self, before: float) -> list[Job]:
         return self._read(self._jobs.c.finished < before)
