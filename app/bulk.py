@@ -22,7 +22,7 @@ _NO_IDS: Final = np.empty((0, 1), np.int32)
 
 @dataclass(frozen=True, slots=True)
 class ChunkSize:
-    """A chunk ends with the row that reaches one of these. `bytes`: of the file; in Parquet, letters of texts."""
+    """A chunk ends with the row that reaches one of these. `bytes`: of the file; in Parquet, of rows in memory."""
 
     rows: int = 2_048
     windows: int = 4_096
@@ -77,7 +77,7 @@ class Bulk:
         rows: list[Row] = []
         texts: list[Encoded | RequestError] = []
         windows = chars = 0
-        start = self._reader.position.offset
+        start = self._reader.bytes_read
         try:
             for row in self._rows:
                 found = self._encode(row)
@@ -85,7 +85,7 @@ class Bulk:
                 texts.append(found)
                 windows += 0 if isinstance(found, RequestError) else len(found.windows)
                 chars += len(row.text)
-                size = max(chars, self._reader.position.offset - start)
+                size = max(chars, self._reader.bytes_read - start)
                 if len(rows) >= self._size.rows or windows >= self._size.windows or size >= self._size.bytes:
                     break
                 if self._reader.is_idle():
@@ -130,4 +130,4 @@ class Bulk:
         try:
             return self._interpreter.encode(row.text)
         except TextTooLongError as error:
-            return error
+            return error.with_traceback(None)  # which would hold the rows until Python looks for cycles

@@ -41,6 +41,10 @@ class DelimitedReader:
     def position(self) -> Position:
         return self._position
 
+    @property
+    def bytes_read(self) -> int:
+        return self.position.offset
+
     def __iter__(self) -> Iterator[Row]:
         while True:
             line = self._position.line + 1

@@ -2,12 +2,18 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NoReturn
+from json.decoder import WHITESPACE, scanstring  # type: ignore[attr-defined] # of the standard library, in C
+from typing import Any, Final, NoReturn
 
 from app.errors import FileError, LongLineError
 from app.files.cells import to_json
 from app.files.lines import Lines, Position, decode
-from app.files.rows import DEFAULT_TEXT, Format, Row, Told, blank, free_name
+from app.files.rows import DEFAULT_TEXT, Format, Row, Told, blank, set_aside
+
+_MOST_DEEP: Final = 200
+"""Brackets in each other. What is read here must be read and written wherever it goes, and Python's stack is short."""
+
+_decode_value = json.JSONDecoder().raw_decode
 
 
 class JsonLinesReader:
@@ -29,6 +35,10 @@ class JsonLinesReader:
     @property
     def position(self) -> Position:
         return self._position
+
+    @property
+    def bytes_read(self) -> int:
+        return self.position.offset
 
     def __iter__(self) -> Iterator[Row]:
         while True:
@@ -70,6 +80,8 @@ class JsonLinesReader:
         except (ValueError, RecursionError) as error:
             why = getattr(error, "msg", None)
             return Row(number, "", f"not JSON ({why})" if why else "not JSON", (line, None))
+        if _is_deep(line, found):
+            return Row(number, "", f"more than {_MOST_DEEP} brackets in each other", (line, None))
         if not isinstance(found, dict):
             return Row(number, "", "not a JSON object", (line, None))
         if not self._named:
@@ -91,7 +103,10 @@ class JsonLinesReader:
 
 
 class JsonLinesWriter:
-    """The answer's fields behind the row's own. `names`: theirs; in a row that has one of them, they get a prefix."""
+    """The answer's fields behind the row's own, always the last. `names`: theirs in every row.
+
+    So a row's own field of such a name gets another one.
+    """
 
     format: Format = "jsonl"
 
@@ -109,11 +124,39 @@ class JsonLinesWriter:
     def _write(self, row: Row, told: Told) -> str:
         line, found = row.cells if self._as_read else ("", None)
         own = self._values(row) if found is None else found
-        names = [free_name(name, own) for name in self._names]
         if found is None:
             line = to_json(own)
-        answer = to_json(dict(zip(names, told, strict=True)))
+        if aside := set_aside(own, self._names):
+            line = _rename(line, aside)
+        answer = to_json(dict(zip(self._names, told, strict=True)))
         return f"{line[:-1]}{', ' if own else ''}{answer[1:]}\n" if own else f"{answer}\n"
+
+
+def _rename(line: str, names: Mapping[str, str]) -> str:
+    """An object's fields, each as often as it has it; all else stays as it stands."""
+    pieces, kept = [], 0
+    at = line.index("{") + 1
+    while True:
+        start = WHITESPACE.match(line, at).end()
+        name, end = scanstring(line, start + 1, True)
+        if name in names:
+            pieces += [line[kept:start], to_json(names[name])]
+            kept = end
+        at = WHITESPACE.match(line, line.index(":", end) + 1).end()
+        _, at = _decode_value(line, at)
+        at = WHITESPACE.match(line, at).end() + 1
+        if line[at - 1] == "}":
+            return "".join([*pieces, line[kept:]])
+
+
+def _is_deep(line: str, found: Any) -> bool:
+    if line.count("[") + line.count("{") <= _MOST_DEEP:
+        return False
+    layer, deep = [found], 0
+    while layer := [one for one in layer if isinstance(one, dict | list)]:
+        deep += 1
+        layer = [inner for one in layer for inner in (one.values() if isinstance(one, dict) else one)]
+    return deep > _MOST_DEEP
 
 
 def _refuse(_: str) -> NoReturn:

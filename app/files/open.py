@@ -12,7 +12,7 @@ from app.files.jsonl import JsonLinesReader, JsonLinesWriter
 from app.files.lines import MAX_LINE_BYTES, FileSource, Lines, Position, Source
 from app.files.parquet import ParquetReader, ParquetWriter
 from app.files.plain import PlainReader, PlainWriter
-from app.files.rows import Format, Reader, Row, Writer, free_name, name_columns
+from app.files.rows import Format, Reader, Row, Writer, free_name, name_columns, set_aside
 
 ENDINGS: Final[dict[str, Format]] = {
     ".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".txt": "lines",
@@ -56,7 +56,7 @@ def open_reader(
     if form == "parquet":
         if not isinstance(source, Path):
             raise FileError("Parquet can only be read from a file")
-        return ParquetReader(source, text)
+        return ParquetReader(source, text, max_line_bytes)
     opened = FileSource(source) if isinstance(source, Path) else source
     try:
         lines = Lines(opened, max_line_bytes)
@@ -85,7 +85,11 @@ def open_writer(reader: Reader, shape: Shape) -> Writer:
     """Raises NoParquetError."""
 
     def fit(row: Row) -> list[object]:
-        return fit_columns(reader.values(row), shape.columns, shape.other)
+        values = reader.values(row)
+        if reader.columns is None:
+            aside = set_aside(values, shape.names)
+            values = {aside.get(name, name): value for name, value in values.items()}
+        return fit_columns(values, shape.columns, shape.other)
 
     same = reader.format == shape.format
     if shape.format == "csv":

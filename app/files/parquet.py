@@ -1,44 +1,53 @@
 """Parquet, by pyarrow, which is imported when the first file needs it. Columns keep their types.
 
+What is in a file is unpacked elsewhere (`app/files/unpack.py`); here nothing but its footer is read.
+
 A Parquet file cannot be appended to. So rows are appended as Arrow streams, one behind the other, which can be cut off
 at any of their ends, and become a Parquet file when all are there.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from app.errors import FileError, NoParquetError
 from app.files.cells import to_text
-from app.files.lines import Position
+from app.files.lines import MAX_LINE_BYTES, Position
 from app.files.rows import DEFAULT_TEXT, Format, Row, Told, blank, without_repeats
+from app.files.unpack import unpack
+from app.files.unpacker import size_of
 
 if TYPE_CHECKING:
     import pyarrow
 
-_BATCH_ROWS: Final = 1_024
-_BUFFER_BYTES: Final = 2**20
+_MOST_LISTED: Final = 100_000
+"""Columns, row groups and so on that a footer may list: it is unpacked here."""
+
 _GROUP_ROWS: Final = 2**17
 """In a row group of what is written: pyarrow's usual million would all be in memory."""
 
+_GROUP_BYTES: Final = 2**25
+
 
 class ParquetReader:
-    """A row without a text is bad alone. Cells: a batch of rows, and the row's place in it."""
+    """A row without a text is bad alone; at one of more than `max_row_bytes` the file ends.
+
+    Cells: a batch of rows, and the row's place in it.
+    """
 
     format: Format = "parquet"
     unit = "row"
 
-    def __init__(self, path: Path, text: str | None = None) -> None:
+    def __init__(self, path: Path, text: str | None = None, max_row_bytes: int = MAX_LINE_BYTES) -> None:
         """Raises OSError, FileError or NoParquetError."""
         arrow = _arrow()
         _refuse_empty(path)
         self._file = path.open("rb")
         try:
-            # Buffered: else a row group's column is read at once, which may be all of a file.
-            self._parquet = arrow.parquet.ParquetFile(self._file, buffer_size=_BUFFER_BYTES)
-            self.schema: pyarrow.Schema = self._parquet.schema_arrow
+            parquet = arrow.parquet.ParquetFile(self._file, thrift_container_size_limit=_MOST_LISTED)
+            self.schema: pyarrow.Schema = parquet.schema_arrow
             self.text = self._find_text(text)
         except (arrow.ArrowException, OSError) as error:
             self._file.close()
@@ -46,27 +55,28 @@ class ParquetReader:
         except FileError:
             self._file.close()
             raise
-        self.total: int = self._parquet.metadata.num_rows
+        self.total: int = parquet.metadata.num_rows
         self.columns: list[str] | None = without_repeats(self.schema.names)
-        self._row = 0
+        self._row, self._max_row_bytes = 0, max_row_bytes
+        self._bytes_read = 0.0
+        self._batches: Generator[pyarrow.RecordBatch, None, None] | None = None
 
     @property
     def position(self) -> Position:
         return Position(self._row, self._row)
 
+    @property
+    def bytes_read(self) -> int:
+        return int(self._bytes_read)
+
     def __iter__(self) -> Iterator[Row]:
-        arrow = _arrow()
-        batches = self._batches(self._row)
-        while True:
-            try:
-                batch = next(batches, None)
-            except (arrow.ArrowException, OSError) as error:
-                raise FileError("the file is broken here", self._row + 1, unit="row") from error
-            if batch is None:
-                return
+        self._batches = unpack(self._file, self._row, max_row_bytes=self._max_row_bytes)
+        for batch in self._batches:
+            size = size_of(batch) / max(1, batch.num_rows)
             texts = batch.column(self.schema.names.index(self.text)).to_pylist()
             for place, text in enumerate(texts):
                 self._row += 1
+                self._bytes_read += size
                 why = "the text is missing" if text is None else blank(text)
                 yield Row(self._row, text or "", why, (batch, place))
 
@@ -81,21 +91,9 @@ class ParquetReader:
         self._row = position.offset
 
     def close(self) -> None:
+        if self._batches:
+            self._batches.close()
         self._file.close()
-
-    def _batches(self, start: int) -> "Iterator[pyarrow.RecordBatch]":
-        """From the row `start` on; row groups before it are not read."""
-        groups = list[int]()
-        for number in range(self._parquet.num_row_groups):
-            size = self._parquet.metadata.row_group(number).num_rows
-            if start >= size and not groups:
-                start -= size
-            else:
-                groups.append(number)
-        for batch in self._parquet.iter_batches(_BATCH_ROWS, row_groups=groups) if groups else ():
-            if start < batch.num_rows:
-                yield batch.slice(start)
-            start = max(0, start - batch.num_rows)
 
     def _find_text(self, wanted: str | None) -> str:
         names = self.schema.names
@@ -154,14 +152,15 @@ class ParquetWriter:
         arrow = _arrow()
         aside = target.with_name(f"{target.name}.joined")
         with arrow.OSFile(str(appended)) as source, arrow.parquet.ParquetWriter(aside, self._schema) as sink:
-            waiting, size = [], 0
+            waiting, rows, size = [], 0, 0
             while source.tell() < source.size():
                 for batch in arrow.ipc.open_stream(source):
                     waiting.append(batch)
-                    size += batch.num_rows
-                if size >= _GROUP_ROWS:
-                    sink.write_table(arrow.Table.from_batches(waiting, self._schema), size)
-                    waiting, size = [], 0
+                    rows += batch.num_rows
+                    size += batch.nbytes
+                if rows >= _GROUP_ROWS or size >= _GROUP_BYTES:
+                    sink.write_table(arrow.Table.from_batches(waiting, self._schema), rows)
+                    waiting, rows, size = [], 0, 0
             sink.write_table(arrow.Table.from_batches(waiting, self._schema))
         with aside.open("rb") as file:
             os.fsync(file.fileno())

@@ -27,6 +27,10 @@ class PlainReader:
     def position(self) -> Position:
         return Position(self._lines.offset, self._lines.number)
 
+    @property
+    def bytes_read(self) -> int:
+        return self.position.offset
+
     def __iter__(self) -> Iterator[Row]:
         while True:
             try:

@@ -1,6 +1,6 @@
 """What all files of texts have in common: their rows, whoever reads them, and the columns that an answer adds."""
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any, Final, Literal, NamedTuple, Protocol, get_args
 
 from app.files.lines import Position
@@ -12,6 +12,7 @@ DEFAULT_TEXT: Final = "text"
 """The column that holds the texts, unless another one is named."""
 
 _PREFIX: Final = "sentopic_"
+_OWN: Final = "own_"
 
 
 class Row(NamedTuple):
@@ -52,6 +53,11 @@ class Reader(Protocol):
         """Behind the last row given."""
         ...
 
+    @property
+    def bytes_read(self) -> int:
+        """Grows by a row's bytes with each; in Parquet, by those in memory."""
+        ...
+
     def __iter__(self) -> Iterator[Row]: ...
 
     def values(self, row: Row) -> dict[str, Any]:
@@ -87,6 +93,22 @@ def free_name(name: str, taken: Container[str]) -> str:
     while name in taken:
         name = _PREFIX + name
     return name
+
+
+def set_aside(own: Iterable[str], names: Container[str]) -> dict[str, str]:
+    """New names for those of a row's fields that are called as the file's answers are: such a name is the answer's.
+
+    Only a row behind the first ones, by which the answers were named, can have them.
+    """
+    held = set(own)
+    found = dict[str, str]()
+    for name in own:
+        if name in names:
+            new = _OWN + name
+            while new in held or new in names:
+                new = _OWN + new
+            found[name] = new
+    return found
 
 
 def without_repeats(columns: Sequence[str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Iterator, Mapping
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from app.files.plain import PlainWriter
 from app.files.rows import Format, Reader, Row, Told, Writer, free_name
 
 _ROWS: Final = 1_000
+_ROWS_BYTES: Final = 4_000_000
 _BLOCK_BYTES: Final = 2**18
 _LINE_BYTES: Final = 100_000_000
 """Of a result: a row that was read, with more quotes and escapes than it had."""
@@ -28,10 +28,10 @@ def convert(path: Path, shape: Shape, to: Format) -> Iterator[bytes]:
         writer = _open_writer(shape, to)
         rows = _read(reader, shape)
         if isinstance(writer, ParquetWriter):
-            yield from _join(writer, rows, path.with_name(f"converted.{secrets.token_hex(4)}"))
+            yield from _join(writer, rows, reader, path.with_name(f"converted.{secrets.token_hex(4)}"))
             return
         yield writer.head()
-        while found := list(islice(rows, _ROWS)):
+        while found := _take(rows, reader):
             yield writer.write([row for row, _ in found], [told for _, told in found])
     finally:
         reader.close()
@@ -67,10 +67,21 @@ def _read(reader: Reader, shape: Shape) -> Iterator[tuple[Row, Told]]:
         if shape.format == "lines":
             values, told = _split(row.text, shape.text)
         else:
-            found = reader.values(row)
-            told = _tell([found.get(name) for name in shape.names])
-            values = {name: value for name, value in found.items() if name not in shape.names}
+            found = list(reader.values(row).items())
+            own, answer = found[: -len(shape.names)], found[-len(shape.names) :]  # it is the answer by its place
+            told = _tell([value for _, value in answer])
+            names = [name for name, _ in own] if shape.format == "jsonl" else shape.columns
+            values = dict(zip(names, (value for _, value in own), strict=True))
         yield Row(row.line, "", None, values), told
+
+
+def _take(rows: Iterator[tuple[Row, Told]], reader: Reader) -> list[tuple[Row, Told]]:
+    """The next ones, as many as are to be in memory at once."""
+    found: list[tuple[Row, Told]] = []
+    start = reader.bytes_read
+    while len(found) < _ROWS and reader.bytes_read - start < _ROWS_BYTES and (row := next(rows, None)):
+        found.append(row)
+    return found
 
 
 def _tell(found: list[Any]) -> Told:
@@ -90,12 +101,12 @@ def _split(line: str, text: str) -> tuple[Mapping[str, str], Told]:
     return {text: rest}, Told(label, float(confidence), "uncertain" in notes.split(","), warnings, None)
 
 
-def _join(writer: ParquetWriter, rows: Iterator[tuple[Row, Told]], spool: Path) -> Iterator[bytes]:
+def _join(writer: ParquetWriter, rows: Iterator[tuple[Row, Told]], reader: Reader, spool: Path) -> Iterator[bytes]:
     """A Parquet file has its index at its end, so that it is written before it is sent."""
     target = spool.with_suffix(".parquet")
     try:
         with spool.open("wb") as file:
-            while found := list(islice(rows, _ROWS)):
+            while found := _take(rows, reader):
                 file.write(writer.write([row for row, _ in found], [told for _, told in found]))
         writer.join(spool, target)
         with target.open("rb") as file:

@@ -188,6 +188,36 @@ def test_parquet_that_is_broken_in_its_middle_is_given_out_as_far_as_it_goes(cli
     assert 0 < job["done"] < 4_000
 
 
+def test_parquet_bomb_fails_with_its_row(client: httpx.Client) -> None:
+    sink = pa.BufferOutputStream()
+    texts = pa.array(["oil", "a" * 12_000_000]).dictionary_encode()
+    repeated = pa.DictionaryArray.from_arrays(pa.array([0] + [1] * 1_023, pa.int32()), texts.dictionary)
+    pq.write_table(pa.table({"text": repeated}), sink, compression="zstd", store_schema=False)
+    job = until_done(client, hand_in(client, bytes(sink.getvalue()), format="parquet"))
+    assert job["error"]["code"] == "file_invalid"
+    assert job["error"]["detail"] == "row 2: it is longer than 10000000 bytes"
+    assert job["done"] == 1
+
+
+def test_late_fields_that_are_called_as_answers_are_not_taken_for_them(client: httpx.Client) -> None:
+    late: list[dict[str, Any]] = [
+        {"label": "x", "confidence": 0.5},
+        {"confidence": "abc"},
+        {"uncertain": []},
+        {"label": {}},
+    ]
+    lines = [{"text": "oil prices"}] * 1_100 + [{"text": "oil prices", **more} for more in late]
+    data = "".join(f"{json.dumps(line)}\n" for line in lines).encode()
+    job = until_done(client, hand_in(client, data, format="jsonl"))
+    for form in ("jsonl", "csv", "parquet", "lines"):
+        response = client.get(f"/jobs/{job['id']}/result?format={form}")
+        rows = read(response.content, form)
+        assert len(rows) == len(lines)
+        assert {row["label"] for row in rows} == set(job["labels"])
+        if form != "lines":
+            assert len({(row["confidence"], row["uncertain"], row["error"]) for row in rows}) == 1
+
+
 def test_what_is_no_job_is_refused(client: httpx.Client) -> None:
     def post(content: bytes = b"oil", headers: dict[str, str] | None = None, **params: str) -> tuple[int, str]:
         return problem(client.post("/jobs", content=content, params=params, headers=headers))

@@ -113,6 +113,19 @@ def test_result_is_written_as_its_ending_says(tmp_path: Path) -> None:
     assert found["jsonl"][9] is None
 
 
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_late_field_that_is_called_as_an_answer_is_not_taken_for_one(tmp_path: Path, form: str) -> None:
+    text = " ".join(opened()[0].words[100:120])
+    lines = [{"text": text}] * SMALL + [{"text": text, "label": "mine", "confidence": "abc"}]
+    (tmp_path / "in.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    target = tmp_path / f"out.{form}"
+    assert run(tmp_path / "in.jsonl", "--output", target, "--quiet") == 0
+    rows = read_csv(target) if form == "csv" else [json.loads(line) for line in target.read_text().splitlines()]
+    assert len({(row["label"], row["confidence"]) for row in rows}) == 1
+    own = json.loads(rows[-1]["other"]) if form == "csv" else rows[-1]
+    assert (own["own_label"], own["own_confidence"]) == ("mine", "abc")
+
+
 def test_json_says_what_was_done(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     source = write_csv(tmp_path / "in.csv")
     assert run(source, "--output", tmp_path / "out.csv", "--json", "--quiet") == 0

@@ -17,7 +17,7 @@ DICTIONARIES = {"kiwipiepy", "sudachipy", "rjieba"}
 TENSORFLOW = {"keras", "tensorflow"}
 ALLOWED_TO_TRAINING = {
     *("app.text", "app.tokenizers", "app.bundle", "app.engines", "app.errors", "app.model_file"),
-    *("app.database", "app.feedback"),
+    *("app.database", "app.feedback", "app.files.unpack"),
 }
 
 OVER_THE_WIRE = {f"sentopic.client.{name}" for name in ("asynchronous", "blocking", "wire")}

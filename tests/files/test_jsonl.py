@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from app.errors import FileError
 from app.files.open import choose_shape, open_reader, open_writer
+from app.files.rows import Told
 from tests.files.reading import ANSWER, Memory, read, read_on, rewrite
 
 TEXTS = st.text(max_size=20)  # halves of surrogate pairs too
@@ -53,6 +54,7 @@ BAD = {
     b'{"text": NaN}': "not JSON",
     b"[" * 100_000: "not JSON",
     b'["a"]': "not a JSON object",
+    b'{"text": "a", "x": ' + b'[{"a":' * 100 + b"1" + b"}]" * 100 + b"}": "more than 200 brackets in each other",
     b"{}": "the text is missing",
     b'{"text": null}': "the text is missing",
     b'{"text": 5}': "the text is a number, a list or an object",
@@ -71,7 +73,7 @@ def test_bad_line_is_bad_alone_and_kept() -> None:
         kept = json.loads(line)
         assert kept["error"] == BAD[sent]
         assert kept["label"] is None
-        if kept["error"].startswith("not"):
+        if kept["error"].startswith(("not", "more")):
             assert kept["text"] == sent.decode("utf-8", "backslashreplace")
 
 
@@ -94,9 +96,38 @@ def test_fields_that_a_row_has_already_are_not_overwritten() -> None:
     writer = open_writer(reader, choose_shape(reader, rows[:1], "jsonl"))  # as if the second came much later
     first, second = map(json.loads, writer.write(rows, [ANSWER, ANSWER]).splitlines())
     assert first["label"] == "pos"
-    assert (second["label"], second["sentopic_label"], second["confidence"]) == ("x", "pos", 0.75)
+    assert (second["own_label"], second["label"], second["confidence"]) == ("x", "pos", 0.75)
     for line in rewrite(data, "jsonl", "jsonl").splitlines():
         assert json.loads(line)["sentopic_label"] == "pos"
+
+
+def test_answer_has_its_name_in_every_row_and_late_fields_of_that_name_get_another() -> None:
+    late = b' {"n": 1.10, "own_label" : 1, "label"\t:{"label": ["}", 1e400]}, '
+    late += b'"text": "b", "l\\u0061bel": "x" , "error":null } '
+    reader = open_reader(Memory(b'{"text": "a"}\n' + late), "jsonl")
+    rows = list(reader)
+    shape = choose_shape(reader, rows[:1], "jsonl")
+    line = open_writer(reader, shape).write(rows, [ANSWER, ANSWER]).splitlines()[1].decode()
+    assert line.startswith(
+        '{"n": 1.10, "own_label" : 1, "own_own_label"\t:{"label": ["}", 1e400]}, "text": "b", '
+        '"own_own_label": "x" , "own_error":null , "label": "pos", "confidence": 0.75, '
+    )
+    names = [name for name, _ in json.loads(line, object_pairs_hook=list)]
+    assert [names.count(name) for name in Told._fields] == [1] * 5
+    table = open_writer(reader, choose_shape(reader, rows[:1], "csv")).write(rows, [ANSWER, ANSWER]).decode()
+    assert '""own_own_label"": ""x""' in table.splitlines()[1]
+
+
+@given(st.dictionaries(st.sampled_from([*Told._fields, "text", "own_label", "n"]) | TEXTS, SCALARS | st.lists(SCALARS)))
+def test_no_late_field_is_taken_for_the_answer(own: dict[str, Any]) -> None:
+    first = b'{"text": "a"}\n'
+    reader = open_reader(Memory(first + json.dumps(own, indent=None).encode()), "jsonl")
+    rows = list(reader)
+    after = json.loads(
+        open_writer(reader, choose_shape(reader, rows[:1], "jsonl")).write(rows, [ANSWER, ANSWER]).splitlines()[1]
+    )
+    assert list(after.items())[-5:] == [*ANSWER._replace(warnings=["text_cut"])._asdict().items()]
+    assert list(after.values())[:-5] == list(own.values())
 
 
 def test_table_has_the_first_rows_columns_and_one_for_all_others() -> None:

@@ -13,6 +13,7 @@ import pytest
 from app.files.open import Shape, choose_shape, open_reader, open_writer
 from app.files.parquet import ParquetWriter
 from app.files.rows import FORMATS, Format, Reader, Told
+from app.jobs import convert as convert_module
 from app.jobs.convert import convert
 
 LINES = ["oil, prices", 'a "quote"', "", "tab\tand line"]
@@ -82,6 +83,54 @@ def test_every_format_becomes_every_other(tmp_path: Path, form: Format, to: Form
         expected[1] = '0,"oil, prices",earn,0.75,false,,'
     assert found == expected
     assert {path.name for path in tmp_path.iterdir()} == {"in", "native", "wanted"}
+
+
+CLASHES: list[dict[str, Any]] = [
+    {"label": "negative", "confidence": 0.5},
+    {"confidence": "abc"},
+    {"uncertain": []},
+    {"label": {"x": 1}},
+    {"warnings": 7, "error": "none"},
+    {"sentopic_label": "negative", "own_label": 1, "label": 2},
+]
+
+
+@pytest.mark.parametrize("to", ["csv", "parquet", "lines"])
+def test_late_fields_that_are_called_as_the_answers_stay_the_users(
+    tmp_path: Path, to: Format, readers: list[Reader]
+) -> None:
+    lines = [{"text": "a"}, *({"text": "b", **more} for more in CLASHES)]
+    (tmp_path / "in").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    reader = open_reader(tmp_path / "in", "jsonl")
+    readers.append(reader)
+    rows = list(reader)
+    told = [TOLD[0]] * len(rows)
+    found = {}
+    for form in ("jsonl", to):
+        shape = choose_shape(reader, rows[:1], form)
+        writer = open_writer(reader, shape)
+        (tmp_path / form).write_bytes(writer.head() + writer.write(rows, told))
+        if isinstance(writer, ParquetWriter):
+            writer.join(tmp_path / form, tmp_path / form)
+        found[form] = shape
+    converted = read(b"".join(convert(tmp_path / "jsonl", found["jsonl"], to)), to)
+    assert converted == read((tmp_path / to).read_bytes(), to)
+    if to == "csv":
+        assert converted[0] == "text,other,label,confidence,uncertain,warnings,error"
+        assert all(line.endswith(",earn,0.75,false,,") for line in converted[1:])
+    elif to == "parquet":
+        assert {(row["label"], row["confidence"], row["error"]) for row in converted} == {("earn", 0.75, None)}
+    else:
+        assert {line.split("\t")[0] for line in converted} == {"earn"}
+
+
+def test_result_of_long_rows_is_converted_a_few_at_a_time(
+    tmp_path: Path, readers: list[Reader], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make(tmp_path / "in", "csv")
+    shape = write(source, "csv", "csv", tmp_path / "native", readers)
+    monkeypatch.setattr(convert_module, "_ROWS_BYTES", 1)
+    assert len(list(convert(tmp_path / "native", shape, "jsonl"))) == 1 + len(LINES)
 
 
 def test_result_that_is_left_in_the_middle_leaves_nothing(tmp_path: Path, readers: list[Reader]) -> None:

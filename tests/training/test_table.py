@@ -112,6 +112,11 @@ def test_parquet_is_read_by_its_rows(tmp_path: Path) -> None:
     assert fault(write_parquet(tmp_path, text=["x"], label=[0.5])) == ", line 1: 'label' is not a name"
 
 
+def test_parquet_that_asks_for_any_memory_is_one_line(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path, text=["a", "x" * 20_000_000], label=["a", "b"])
+    assert fault(path) == ": row 2: it is longer than 10000000 bytes"
+
+
 def test_broken_parquet_is_one_line(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     assert fault(write(tmp_path, "a.parquet", "text,label\nx,y\n")).startswith(": not to be read as Parquet (")

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from app.errors import DataError
+from app.errors import DataError, FileError
 
 MAX_FIELD_CHARS: Final = 2**31 - 1
 """Python's own limit is 131,072, less than many a document; this is the most that every platform takes."""
@@ -136,18 +136,22 @@ def _read_json_lines(path: Path, keys: Sequence[str]) -> Iterator[Cells]:
 def _read_parquet(path: Path, columns: Sequence[str]) -> Iterator[Cells]:
     try:
         from pyarrow import ArrowException, parquet
+
+        from app.files.unpack import unpack
     except ModuleNotFoundError:
         raise DataError(f"{path}: Parquet is read by pyarrow: pip install 'sentopic[parquet]'") from None
     with _open(path) as stream:
         try:
-            file = parquet.ParquetFile(stream)
+            file = parquet.ParquetFile(stream, thrift_container_size_limit=100_000)
             for name in columns:
                 _find_column(name, file.schema_arrow.names, path)
             line = 0
-            for batch in file.iter_batches(batch_size=1_000, columns=list(dict.fromkeys(columns))):
+            for batch in unpack(stream, columns=list(dict.fromkeys(columns))):
                 for cells in zip(*(batch.column(name).to_pylist() for name in columns), strict=True):
                     line += 1
                     yield line, *cells
+        except FileError as error:
+            raise DataError(f"{path}: {error}") from error
         except (ArrowException, OSError) as error:
             raise DataError(f"{path}: not to be read as Parquet ({' '.join(str(error).split())})") from error
 
