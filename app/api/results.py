@@ -1,11 +1,13 @@
 """A job's result on its way out: as it lies there, in parts, or in another format."""
 
+import asyncio
 import importlib.util
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import chain
 from pathlib import Path
+from threading import Event
 from typing import Final
 
 from fastapi import Request
@@ -92,14 +94,32 @@ class _Converted(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._places.take() as place:
-            pieces = convert(self._from, self._shape, self._form)
+            wanted = Event()
+            wanted.set()
+            pieces = convert(self._from, self._shape, self._form, wanted.is_set)
+            watching = asyncio.create_task(_watch(receive, wanted))
             try:
-                with place.at_work():
-                    first = await run_in_threadpool(next, pieces, b"")  # before anything is answered: it may be gone
-            except OSError:
-                raise UnknownJobError from None
-            self.body_iterator = _note(iterate_in_threadpool(chain([first], pieces)), place)
-            await super().__call__(scope, receive, send)
+                first = await self._begin(pieces, place)  # before anything is answered: it may be gone
+                watching.cancel()
+                self.body_iterator = _note(iterate_in_threadpool(chain([first], pieces)), place)
+                await super().__call__(scope, receive, send)
+            finally:
+                watching.cancel()
+                wanted.clear()
+
+    async def _begin(self, pieces: Iterator[bytes], place: Place) -> bytes:
+        try:
+            with place.at_work():
+                return await run_in_threadpool(next, pieces, b"")
+        except OSError:
+            raise UnknownJobError from None
+
+
+async def _watch(receive: Receive, wanted: Event) -> None:
+    """Until the client leaves: then its thread need not go on."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    wanted.clear()
 
 
 async def _note(pieces: AsyncIterator[bytes], place: Place) -> AsyncIterator[bytes]:

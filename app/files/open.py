@@ -12,7 +12,17 @@ from app.files.jsonl import JsonLinesReader, JsonLinesWriter
 from app.files.lines import MAX_LINE_BYTES, FileSource, Lines, Position, Source
 from app.files.parquet import ParquetReader, ParquetWriter
 from app.files.plain import PlainReader, PlainWriter
-from app.files.rows import Format, Reader, Row, Writer, free_name, name_columns, set_aside
+from app.files.rows import (
+    MAX_COLUMNS,
+    MAX_NAMES_CHARS,
+    Format,
+    Reader,
+    Row,
+    Writer,
+    free_name,
+    name_columns,
+    set_aside,
+)
 
 ENDINGS: Final[dict[str, Format]] = {
     ".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".txt": "lines",
@@ -72,13 +82,25 @@ def open_reader(
 def choose_shape(reader: Reader, first: Sequence[Row], form: Format, ending: str = "") -> Shape:
     """By the file's columns, or else by those of its first rows. `ending`: of the result's file."""
     columns = reader.columns or list(dict.fromkeys(name for row in first for name in reader.values(row)))
+    names = name_columns(columns)
+    columns = _bound(columns, reader.text)
     other = None
     if reader.columns is None and form in {"csv", "parquet"}:
         other = free_name(OTHER, columns)
         columns.append(other)
     delimiter = reader.delimiter if isinstance(reader, DelimitedReader) else ","
     delimiter = "\t" if ending.lower() == _TABBED else delimiter
-    return Shape(form, reader.text, columns, name_columns(columns), other, delimiter)
+    return Shape(form, reader.text, columns, names, other, delimiter)
+
+
+def _bound(columns: Sequence[str], text: str) -> list[str]:
+    """As many as a table may have; the rest of rows that have more is `other`."""
+    kept, chars = [text] if text in columns else [], 0
+    for column in columns:
+        chars += len(column)
+        if len(kept) < MAX_COLUMNS and chars <= MAX_NAMES_CHARS and column != text:
+            kept.append(column)
+    return kept if len(kept) < len(columns) else list(columns)
 
 
 def open_writer(reader: Reader, shape: Shape) -> Writer:

@@ -3,6 +3,7 @@
 from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any, Final, Literal, NamedTuple, Protocol, get_args
 
+from app.errors import FileError
 from app.files.lines import Position
 
 Format = Literal["csv", "jsonl", "parquet", "lines"]
@@ -10,6 +11,10 @@ FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 
 DEFAULT_TEXT: Final = "text"
 """The column that holds the texts, unless another one is named."""
+
+MAX_COLUMNS: Final = 10_000
+MAX_NAMES_CHARS: Final = 200_000
+"""Of all columns' names: what a file looks like is kept with its job."""
 
 _PREFIX: Final = "sentopic_"
 _OWN: Final = "own_"
@@ -112,11 +117,13 @@ def set_aside(own: Iterable[str], names: Container[str]) -> dict[str, str]:
 
 
 def without_repeats(columns: Sequence[str]) -> list[str]:
-    """Each once: the second of a name gets a number."""
+    """Each once: the second of a name gets a number. Raises FileError for more than anybody has."""
+    if len(columns) > MAX_COLUMNS or sum(map(len, columns)) > MAX_NAMES_CHARS:
+        raise FileError(f"more than {MAX_COLUMNS:,} columns, or {MAX_NAMES_CHARS:,} characters of their names", 1)
     found = dict[str, int]()
     for column in columns:
         name = column
-        while name in found:  # hostile tables have 500,000 columns of one name: none is tried twice
+        while name in found:  # none is tried twice, as all may have one name
             found[column] += 1
             name = f"{column}_{found[column]}"
         found[name] = 1

@@ -1,7 +1,8 @@
 """A job's result in another format than it was written in, as it is read."""
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,12 +22,15 @@ _LINE_BYTES: Final = 100_000_000
 """Of a result: a row that was read, with more quotes and escapes than it had."""
 
 
-def convert(path: Path, shape: Shape, to: Format) -> Iterator[bytes]:
-    """`shape`: what it was written by. Raises NoParquetError before it gives anything, or OSError."""
+def convert(path: Path, shape: Shape, to: Format, is_wanted: Callable[[], bool] = lambda: True) -> Iterator[bytes]:
+    """`shape`: what it was written by. Raises NoParquetError before it gives anything, or OSError.
+
+    Once it is not wanted any more, it ends somewhere.
+    """
     reader = _open(path, shape)
     try:
         writer = _open_writer(shape, to)
-        rows = _read(reader, shape)
+        rows = takewhile(lambda _: is_wanted(), _read(reader, shape))
         if isinstance(writer, ParquetWriter):
             yield from _join(writer, rows, reader, path.with_name(f"converted.{secrets.token_hex(4)}"))
             return
@@ -103,7 +107,7 @@ def _split(line: str, text: str) -> tuple[Mapping[str, str], Told]:
 
 def _join(writer: ParquetWriter, rows: Iterator[tuple[Row, Told]], reader: Reader, spool: Path) -> Iterator[bytes]:
     """A Parquet file has its index at its end, so that it is written before it is sent."""
-    target = spool.with_suffix(".parquet")
+    target = spool.with_name(f"{spool.name}.parquet")
     try:
         with spool.open("wb") as file:
             while found := _take(rows, reader):

@@ -139,3 +139,37 @@ def test_result_that_is_left_in_the_middle_leaves_nothing(tmp_path: Path, reader
     next(pieces)
     pieces.close()  # type: ignore[attr-defined] # it is a generator
     assert {path.name for path in tmp_path.iterdir()} == {"in", "native"}
+
+
+def test_two_conversions_of_one_result_do_not_meet(tmp_path: Path, readers: list[Reader]) -> None:
+    shape = write(make(tmp_path / "in", "csv"), "csv", "csv", tmp_path / "result", readers)
+    two = [convert(tmp_path / "result", shape, "parquet") for _ in range(2)]
+    firsts = [next(pieces) for pieces in two]
+    one, other = (read(b"".join([first, *pieces]), "parquet") for first, pieces in zip(firsts, two, strict=True))
+    assert one == other
+    assert len(one) == len(LINES)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "result"]
+
+
+def test_conversion_that_nobody_wants_ends(tmp_path: Path, readers: list[Reader]) -> None:
+    shape = write(make(tmp_path / "in", "csv"), "csv", "csv", tmp_path / "result", readers)
+    pieces = convert(tmp_path / "result", shape, "jsonl", is_wanted=lambda: False)
+    assert b"".join(pieces) == b""
+
+
+def test_rows_with_more_fields_than_a_table_may_have_keep_them_in_one(tmp_path: Path, readers: list[Reader]) -> None:
+    path = tmp_path / "in.jsonl"
+    row = {**{f"k{number}": number for number in range(300_000)}, "text": "oil", "label": "mine"}
+    path.write_text(json.dumps(row) + "\n")
+    reader = open_reader(path, "jsonl")
+    readers.append(reader)
+    rows = list(reader)
+    shape = choose_shape(reader, rows, "jsonl")
+    assert len(shape.columns) <= 10_000
+    assert "text" in shape.columns
+    assert "label" not in shape.names
+    target = tmp_path / "result"
+    target.write_bytes(open_writer(reader, shape).write(rows, TOLD[:1]))
+    (line,) = read(b"".join(convert(target, shape, "parquet")), "parquet")
+    assert (line["text"], line["k0"], line["sentopic_label"], line["confidence"]) == ("oil", "0", "earn", 0.75)
+    assert json.loads(line["other"])["k299999"] == 299_999
