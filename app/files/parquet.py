@@ -73,16 +73,15 @@ class ParquetReader:
         self._batches = unpack(self._file, self._row, max_row_bytes=self._max_row_bytes)
         for batch in self._batches:
             size = size_of(batch) / max(1, batch.num_rows)
-            texts = batch.column(self.schema.names.index(self.text)).to_pylist()
-            for place, text in enumerate(texts):
+            texts = _take_texts(batch.column(self.schema.names.index(self.text)))
+            for place, (text, why) in enumerate(texts):
                 self._row += 1
                 self._bytes_read += size
-                why = "the text is missing" if text is None else blank(text)
-                yield Row(self._row, text or "", why, (batch, place))
+                yield Row(self._row, text, why, (batch, place))
 
     def values(self, row: Row) -> dict[str, Any]:
         batch, place = row.cells
-        return dict(zip(self.columns or (), (column[place].as_py() for column in batch.columns), strict=True))
+        return dict(zip(self.columns or (), (_take(column, place) for column in batch.columns), strict=True))
 
     def is_idle(self) -> bool:
         return False
@@ -110,6 +109,37 @@ class ParquetReader:
         ):
             raise FileError("the column of texts holds something else", hint=f"{hint}; {name!r} is {kind}")
         return name
+
+
+def _take_texts(column: "pyarrow.Array") -> list[tuple[str, str | None]]:
+    """Each text, and why it cannot be answered. Nobody has promised that they are UTF-8."""
+    try:
+        texts = column.to_pylist()
+    except UnicodeDecodeError:
+        return [_take_text(column, place) for place in range(len(column))]
+    return [_judge(text) for text in texts]
+
+
+def _judge(text: str | None) -> tuple[str, str | None]:
+    return text or "", "the text is missing" if text is None else blank(text)
+
+
+def _take_text(column: "pyarrow.Array", place: int) -> tuple[str, str | None]:
+    try:
+        return _judge(column[place].as_py())
+    except UnicodeDecodeError:
+        return "", "the text is not UTF-8"
+
+
+def _take(column: "pyarrow.Array", place: int) -> Any:
+    """A value; one that Python has no room for, as a moment in the year 300,000, is what Arrow prints of it."""
+    try:
+        return column[place].as_py()
+    except UnicodeDecodeError:
+        buffer = getattr(column[place], "as_buffer", None)
+        return buffer().to_pybytes().decode("utf-8", "backslashreplace") if buffer else "\N{REPLACEMENT CHARACTER}"
+    except (ValueError, OverflowError):
+        return " ".join(column.slice(place, 1).to_string().strip("[]").split())
 
 
 class ParquetWriter:

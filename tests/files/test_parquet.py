@@ -159,3 +159,21 @@ def test_missing_pyarrow_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(NoParquetError, match=r"pip install 'sentopic\[parquet\]'"):
         open_reader(path, "parquet")
+
+
+def test_texts_that_are_not_utf8_are_bad_alone_and_values_beyond_python_are_kept(tmp_path: Path) -> None:
+    bad = pa.Array.from_buffers(
+        pa.string(), 2, [None, pa.py_buffer(b"\0\0\0\0\3\0\0\0\5\0\0\0"), pa.py_buffer(b"a\xff\xfehi")]
+    )
+    path = tmp_path / "in.parquet"
+    far = pa.array([9_000_000_000_000_000_000] * 2, pa.timestamp("us"))
+    pq.write_table(pa.table({"text": bad, "far": far, "nested": pa.array([[b"a"], None]), "again": bad}), path)
+    reader = opened(path, "parquet")
+    rows = list(reader)
+    assert [(row.text, row.error) for row in rows] == [("", "the text is not UTF-8"), ("hi", None)]
+    values = reader.values(rows[0])
+    assert values["text"] == values["again"] == "a\\xff\\xfe"
+    assert "9000000000000000000" in values["far"]
+    for form in ("csv", "jsonl", "parquet", "lines"):
+        shape = choose_shape(reader, rows, form)  # type: ignore[arg-type]
+        assert open_writer(reader, shape).write(rows, [Told(None, None, None, (), "bad"), ANSWER])
