@@ -333,7 +333,7 @@ class LeavingError(SentopicError):
     code = "service_leaving"
 
     def __init__(self) -> None:
-        super().__init__("The service ends or reloads. What comes behind the last line must be sent again.")
+        super().__init__("The service ends or reloads. What has not been answered must be sent again.")
 
 
 class ClientLeftError(SentopicError):

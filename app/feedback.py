@@ -6,7 +6,7 @@ Knows neither HTTP nor how models learn from it. Answers are not kept, so nothin
 import asyncio
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Final
 
 from app.database import Database, Result
@@ -26,10 +26,8 @@ class Feedback:
     label: str
     text: str | None
     created: float
-
-    @property
-    def size(self) -> int:
-        return len((self.text or "").encode("utf-8", "surrogatepass"))
+    size: int = field(default=0, compare=False)
+    """Bytes of the text, as it is kept."""
 
 
 class FeedbackStore:
@@ -40,7 +38,6 @@ class FeedbackStore:
         self._database = Database(url, FeedbackStoreError)
         self._run, self._sql = self._database.run, self._database.sql
         self._rows = self._database.table(NAME, Feedback, key=("owner", "id"), long=_LONG)
-        self._rows.append_column(self._sql.Column("size", self._sql.BigInteger(), nullable=False))
         self._sql.Index(f"{NAME}_task", self._rows.c.task, self._rows.c.created)
         self._database.create(self._rows)
 
@@ -50,7 +47,8 @@ class FeedbackStore:
         Raises FeedbackFullError if there are `most` rows already, or as many bytes of texts. Several who add at once
         may each find the last room free.
         """
-        said = replace(said, text=said.text and said.text.replace("\0", "\N{REPLACEMENT CHARACTER}"))  # for PostgreSQL
+        text = said.text and said.text.replace("\0", "\N{REPLACEMENT CHARACTER}")  # for PostgreSQL
+        said = replace(said, text=text, size=len((text or "").encode("utf-8", "surrogatepass")))
         sql, rows = self._sql, self._rows.c
         held = sql.select(sql.func.count(), sql.func.coalesce(sql.func.sum(rows.size), 0))
         number, size = self._run(lambda line: line.execute(held).one())
@@ -61,7 +59,7 @@ class FeedbackStore:
         if number >= most:
             raise FeedbackFullError
         try:
-            self._run(lambda line: line.execute(self._rows.insert().values(**asdict(said), size=said.size)))
+            self._run(lambda line: line.execute(self._rows.insert().values(**asdict(said))))
         except FeedbackStoreError:  # said twice at once: the other one was sooner
             if not self._change(said):
                 raise
@@ -74,14 +72,13 @@ class FeedbackStore:
         """The oldest first."""
         rows = self._rows.c
         query = self._rows.select().where(rows.task == task).order_by(rows.created, rows.owner, rows.id)
-        found = self._run(lambda line: line.execute(query).mappings().all())
-        return [Feedback(**{name: value for name, value in row.items() if name != "size"}) for row in found]
+        return [Feedback(**row) for row in self._run(lambda line: line.execute(query).mappings().all())]
 
     def close(self) -> None:
         self._database.close()
 
     def _change(self, said: Feedback) -> bool:
-        values = {**asdict(said), "size": said.size}
+        values = asdict(said)
         same = [self._rows.c[name] == values.pop(name) for name in ("owner", "id")]
         return bool(self._run(lambda line: line.execute(self._rows.update().where(*same).values(**values)).rowcount))
 

@@ -127,6 +127,35 @@ def test_more_streams_than_there_may_be_are_refused(service: Any) -> None:
     until_nothing_is_in_progress(service.url)
 
 
+def test_streams_that_hardly_move_give_way_when_all_places_are_taken(service: Any) -> None:
+    until_nothing_is_in_progress(service.url)
+    with service.connect() as one, service.connect() as other:
+        for line in (one, other):
+            line.sendall(HEAD + chunk(b"oil\n"))
+            assert b" 200 " in line.recv(65_536)
+        headers = {"content-type": "text/plain"}
+        end = time.monotonic() + 15
+        while True:
+            for line in (one, other):
+                line.sendall(chunk(b"a"))
+            came = httpx.post(f"{service.url}/predict/topic/stream", content=b"wheat\n", headers=headers)
+            if came.status_code == 200:
+                break
+            assert came.status_code == 503
+            assert time.monotonic() < end
+            time.sleep(0.3)
+        one.settimeout(1)
+        other.settimeout(1)
+        told = b""
+        for line in (one, other):
+            try:
+                told += line.recv(65_536)
+            except TimeoutError:
+                continue
+        assert told.count(b'"overloaded"') == 1
+        assert b'"last":true' in told
+
+
 def test_refused_stream_without_end_is_cut_off(service: Any) -> None:
     with service.connect() as line:
         line.sendall(HEAD.replace(b"text/plain", b"text/csv") + chunk(b"a,b\n"))

@@ -1,7 +1,7 @@
 """What people said of a service's answers, as labels to learn from. Where it stands, `app.feedback` knows.
 
-A training text gets the label that was said last. Another text is learned beside the training part, so that the parts
-on which choices are made and figures are measured stay what they were; one that is nearly the same as a text of those
+A training text gets the label that was said last. Another text is learned beside the training part, so that no
+choice is made and no figure measured on what people correct; one that is nearly the same as a held-out or a test text
 is left out.
 """
 
