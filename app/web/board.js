@@ -1,8 +1,7 @@
 // The jobs on the page, the newest first: all of them are asked for at once, as long as one is not at its end.
 
-import { ask } from "./api.js";
 import { find } from "./elements.js";
-import { JobCard } from "./jobs.js";
+import { JobCard, listJobs } from "./jobs.js";
 import { Notice } from "./notices.js";
 
 const PAUSE_MS = 1_000;
@@ -47,7 +46,7 @@ export class Board {
     if (document.hidden) return; // until it is seen again
     const known = new Set(this.#cards.keys()); // one that comes meanwhile may not be in the list yet
     try {
-      const { jobs } = await ask("jobs");
+      const jobs = await listJobs();
       this.#failures = 0;
       this.#notice.clear();
       this.#show(jobs, known);

@@ -1,15 +1,15 @@
 // The page at /bulk: a file of texts goes to the service, and its answers come back as a file.
 
 import { readAddress, writeAddress } from "./address.js";
-import { ask } from "./api.js";
 import { Board } from "./board.js";
 import { offer } from "./choices.js";
 import { awaitFiles } from "./drops.js";
 import { fill, find, make } from "./elements.js";
+import { listJobs } from "./jobs.js";
 import { Notice } from "./notices.js";
 import { percent, size } from "./numbers.js";
 import { describe, title } from "./service.js";
-import { FORMATS, guessColumn, guessFormat, peek } from "./sniffing.js";
+import { FORMATS, findObstacle, guessColumn, guessFormat, peek } from "./sniffing.js";
 import { upload } from "./uploads.js";
 
 const NAMES = "sentopic-job-names";
@@ -32,8 +32,7 @@ async function begin() {
       find("unable").hidden = false;
       return;
     }
-    const { jobs } = await ask("jobs");
-    board = new Board(service, jobs, (id) => names()[id]);
+    board = new Board(service, await listJobs(), (id) => names()[id]);
   } catch (failure) {
     notice.tell(failure.sentence ? failure : { sentence: "The page could not be shown. Load it anew." }, begin);
     return;
@@ -67,6 +66,11 @@ async function take(chosen, others = 0) {
   }
   notice.clear();
   if (others) notice.tell({ sentence: `One file at a time: ${chosen.name} was taken, the others were not.` }, null);
+  const obstacle = await findObstacle(chosen).catch(() => null); // a file that is gone by now is told of when it is looked at
+  if (obstacle) {
+    notice.tell({ sentence: `${chosen.name} ${obstacle}` }, null);
+    return;
+  }
   file = chosen;
   format = await guessFormat(file);
   find("chosen").hidden = false;

@@ -9,6 +9,11 @@ export function offerFeedback(task, answer, text, nameOf) {
   const open = make("button", { type: "button", class: "quiet", click: () => showForm() }, "Was this wrong?");
   fill(node, open);
 
+  function leave() {
+    fill(node, open);
+    open.focus();
+  }
+
   function showForm() {
     const id = `right-${answer.id}`;
     const options = task.labels.map(({ name }) => make("option", { value: name, selected: name === answer.label }, nameOf(name)));
@@ -34,7 +39,7 @@ export function offerFeedback(task, answer, text, nameOf) {
         right,
         make("span", { class: "option" }, along, make("label", { for: `${id}-text` }, "send the text too; the service keeps it")),
         make("button", {}, "Send"),
-        make("button", { type: "button", class: "quiet", click: () => fill(node, open) }, "Never mind"),
+        make("button", { type: "button", class: "quiet", click: leave }, "Never mind"),
         outcome,
       ),
     );

@@ -11,9 +11,24 @@ import { labelNamer, title } from "./service.js";
 import { FORMATS } from "./sniffing.js";
 
 const ENDINGS = { csv: "csv", jsonl: "jsonl", parquet: "parquet", lines: "txt" };
+const COUNTED = {
+  csv: "Rows are counted without the header and without empty lines; a row of several lines counts once.",
+  jsonl: "Rows are counted without empty lines.",
+};
 const MOST_ERRORS = 100;
 const SURE_MS = 5_000;
 const ACTIVE = new Set(["waiting", "running"]);
+
+/** All of one's own, the newest first. */
+export async function listJobs() {
+  const found = [];
+  for (let query = ""; ; ) {
+    const { jobs, next } = await ask(`jobs${query}`);
+    found.push(...jobs);
+    if (!next) return found;
+    query = `?before=${encodeURIComponent(next)}`;
+  }
+}
 
 export class JobCard {
   #shown = null;
@@ -90,15 +105,15 @@ export class JobCard {
     const place = make("span");
     const offer = (chosen) => {
       const name = `${this.stem}-${task}-${model}.${ENDINGS[chosen]}`;
-      fill(place, save(this.#result(chosen), name, status === "done" ? "Download the result" : "Download the rows before that", this.notice, "button primary"));
+      fill(place, save(this.#result(chosen, { named: "false" }), name, status === "done" ? "Download the result" : "Download the rows before that", this.notice, "button primary"));
     };
     offer(format);
     const select = make("select", { id: `as-${id}`, change: ({ target }) => offer(target.value) }, FORMATS.map(([value, shown]) => make("option", { value, selected: value === format }, shown)));
     return [place, make("span", { class: "option" }, make("label", { for: `as-${id}` }, "as"), select)];
   }
 
-  #result(format) {
-    const query = new URLSearchParams({ ...(format !== this.job.format && { format }), ...(this.job.status === "failed" && { partial: "true" }) });
+  #result(format, more = {}) {
+    const query = new URLSearchParams({ ...more, ...(format !== this.job.format && { format }), ...(this.job.status === "failed" && { partial: "true" }) });
     return `jobs/${this.job.id}/result${query.size ? `?${query}` : ""}`;
   }
 
@@ -140,7 +155,7 @@ export class JobCard {
     try {
       const response = await send(this.#result("jsonl"));
       const errors = await findErrors(response, Math.min(MOST_ERRORS, this.job.failed));
-      fill(this.errors, list(errors, this.job.failed));
+      fill(this.errors, list(errors, this.job));
       button.remove();
       this.errors.querySelector("ul").focus();
     } catch (failure) {
@@ -151,10 +166,13 @@ export class JobCard {
   }
 }
 
-function list(errors, failed) {
+/** Rows are counted as the result has them. Only of plain lines these are the lines of the file. */
+function list(errors, { failed, format }) {
+  const unit = format === "lines" ? "Line" : "Row";
   return [
     make("h4", {}, "Rows that failed"),
-    make("ul", { tabindex: "0", "aria-label": "Rows that failed" }, errors.map(({ number, error }) => make("li", {}, make("b", {}, `Row ${count(number)}`), ": ", make("bdi", {}, error)))),
+    COUNTED[format] && make("p", { class: "aside" }, COUNTED[format]),
+    make("ul", { tabindex: "0", "aria-label": "Rows that failed" }, errors.map(({ number, error }) => make("li", {}, make("b", {}, `${unit} ${count(number)}`), ": ", make("bdi", {}, error)))),
     errors.length < failed && make("p", { class: "aside" }, `${count(failed - errors.length)} more are in the result, in its last column.`),
   ];
 }

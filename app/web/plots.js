@@ -2,6 +2,8 @@
 
 import { draw, fill, make } from "./elements.js";
 
+const GAP = 8; // between a label and what stands beside it
+const LINE = 14;
 const MARGIN = { top: 12, right: 14, bottom: 34, left: 50 };
 
 /**
@@ -14,11 +16,18 @@ export function plot({ label, height = 240, margin = {}, x, y, paint, role = "im
   const svg = draw("svg", { role, "aria-label": label, height });
   node.append(svg);
   let width = 0;
+  const probe = draw("text", {});
+  const measure = (text) => {
+    probe.textContent = text;
+    return probe.getComputedTextLength();
+  };
   const paintAll = () => {
-    const frame = new Frame(width, height, space, x, y);
     svg.setAttribute("width", width);
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    fill(svg, frame.axes(), paint(frame));
+    fill(svg, probe);
+    const frame = new Frame(width, height, space, x, y, measure);
+    const painted = [frame.axes(), paint(frame)];
+    fill(svg, painted);
   };
   new ResizeObserver(([{ contentRect }]) => {
     const wide = Math.floor(contentRect.width);
@@ -36,11 +45,13 @@ export function line(points, attributes) {
 }
 
 class Frame {
-  constructor(width, height, margin, x, y) {
-    Object.assign(this, { width, height, margin, axis: { x, y } });
-    this.left = margin.left;
+  /** `measure(text)` gives its width. Whatever the margins are, all of the axes' text has room. */
+  constructor(width, height, margin, x, y, measure) {
+    Object.assign(this, { width, height, margin, measure, axis: { x, y } });
+    this.left = Math.max(margin.left, ...y.ticks.map((tick) => measure(y.show(tick)) + GAP));
     this.right = width - margin.right;
-    this.top = margin.top;
+    this.titles = this.#wrap(y.title ?? "");
+    this.top = margin.top + LINE * (this.titles.length - 1);
     this.bottom = height - margin.bottom;
   }
 
@@ -63,16 +74,35 @@ class Frame {
         draw("line", { x1: this.left, x2: this.right, y1: this.y(tick), y2: this.y(tick) }),
         draw("text", { x: this.left - 8, y: this.y(tick) + 4, "text-anchor": "end" }, y.show(tick)),
       ]),
-      x.ticks.map((tick, number) =>
-        draw("text", { x: this.x(tick), y: this.bottom + 18, "text-anchor": this.#anchor(number, x.ticks.length) }, x.show(tick)),
-      ),
+      this.#readable(x).map(({ tick, shown, anchor }) => draw("text", { x: this.x(tick), y: this.bottom + 18, "text-anchor": anchor }, shown)),
       x.title && draw("text", { x: this.right, y: this.height - 2, "text-anchor": "end", class: "title" }, x.title),
-      y.title && draw("text", { x: 0, y: 9, class: "title" }, y.title),
+      this.titles.map((part, number) => draw("text", { x: 0, y: 10 + LINE * number, class: "title" }, part)),
     );
   }
 
-  /** The last one must not stick out. */
-  #anchor(number, ticks) {
-    return number === ticks - 1 && ticks > 1 && this.margin.right < 20 ? "end" : "middle";
+  /** The axis' labels, or every second, third ... of them, so that none runs into the next. The last one is always there. */
+  #readable({ ticks, show }) {
+    const labels = ticks.map((tick, number) => {
+      const [shown, middle] = [show(tick), this.x(tick)];
+      const width = this.measure(shown);
+      const isLast = number === ticks.length - 1 && ticks.length > 1 && this.margin.right < 20; // it must not stick out
+      const start = middle - (isLast ? width : width / 2);
+      return { tick, shown, anchor: isLast ? "end" : "middle", start, end: start + width };
+    });
+    for (let step = 1; ; step += 1) {
+      const kept = labels.filter((_, number) => (labels.length - 1 - number) % step === 0);
+      if (kept.every(({ start }, number) => !number || start - kept[number - 1].end >= GAP)) return kept;
+    }
+  }
+
+  /** A text in lines that are no wider than the chart. */
+  #wrap(text) {
+    const lines = [];
+    for (const word of text.split(" ")) {
+      const longer = lines.length ? `${lines.at(-1)} ${word}` : word;
+      if (!lines.length || this.measure(longer) > this.width) lines.push(word);
+      else lines[lines.length - 1] = longer;
+    }
+    return lines;
   }
 }

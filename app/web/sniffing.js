@@ -10,8 +10,20 @@ export const FORMATS = [
 ];
 
 const ENDINGS = { csv: "csv", tsv: "csv", jsonl: "jsonl", ndjson: "jsonl", parquet: "parquet", txt: "lines" };
+const UNREADABLE = [
+  [[0x1f, 0x8b], "is compressed (gzip). Unpack it first."],
+  [[0x50, 0x4b, 3, 4], "is a zip archive, as Excel's files are. Unpack it, or save the table as CSV UTF-8."],
+  [[0xff, 0xfe], "is in UTF-16. Save it as UTF-8."],
+  [[0xfe, 0xff], "is in UTF-16. Save it as UTF-8."],
+];
 const BEGINNING = 65_536; // bytes
 const FEW = 3;
+
+/** Why the service could not read a file, by its first bytes; null if nothing speaks against it. */
+export async function findObstacle(file) {
+  const start = [...new Uint8Array(await file.slice(0, 4).arrayBuffer())];
+  return UNREADABLE.find(([bytes]) => bytes.every((byte, place) => start[place] === byte))?.[1] ?? null;
+}
 
 /** By the file's ending; by its first bytes where that tells nothing. */
 export async function guessFormat(file) {
@@ -43,6 +55,7 @@ function peekCsv(beginning) {
   const found = parser.feed(beginning);
   const [header, ...rows] = found.length ? found : parser.end();
   const columns = header ?? [];
+  if (columns.some((name) => name.includes("\0"))) return { columns: null, preview: () => [] }; // no table: what it is, the service says
   return { columns, preview: (column) => rows.slice(0, FEW).map((row) => row[columns.indexOf(column)] ?? "") };
 }
 

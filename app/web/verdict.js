@@ -6,6 +6,7 @@ import { line, plot } from "./plots.js";
 import { steer } from "./words.js";
 
 const HEIGHT = 170;
+const SURE = "sure from here up";
 
 /** `threshold`: from there on the model is sure. Pointers and arrow keys select the place in the text. */
 export function showVerdict(reading, nameOf, threshold) {
@@ -27,9 +28,9 @@ export function showVerdict(reading, nameOf, threshold) {
       const level = frame.y(threshold);
       return [
         draw("line", { class: "level", x1: frame.left, x2: frame.right, y1: level, y2: level }),
-        draw("text", { x: frame.left + 6, y: level < frame.top + 14 ? level + 13 : level - 4 }, "sure from here up"),
         area(points, frame),
         line(points, { class: "verdict" }),
+        draw("text", { class: "level-name", ...findRoom(frame, level, points) }, SURE),
         points.length === 1 && draw("circle", { class: "dot", cx: points[0][0], cy: points[0][1], r: 4 }),
         cursor,
       ];
@@ -75,6 +76,19 @@ function pointer(frame, place, score) {
     draw("line", { x1: across, x2: across, y1: frame.top, y2: frame.bottom }),
     draw("circle", { cx: across, cy: frame.y(score), r: 5 }),
   ];
+}
+
+/** Where the level can be told: at its left or right end, above or below, so that the verdict passes it by if it can. */
+function findRoom(frame, level, points) {
+  const width = frame.measure(SURE);
+  const places = [frame.left + 6, frame.right - width - 6].flatMap((x) => [level - 4, level + 13].map((y) => ({ x, y })));
+  const inside = places.filter(({ y }) => y - 12 >= frame.top && y <= frame.bottom);
+  const course = points.flatMap(([x, y], place) => {
+    const [nextX, nextY] = points[place + 1] ?? [x, y];
+    return [0, 0.25, 0.5, 0.75].map((share) => [x + (nextX - x) * share, y + (nextY - y) * share]);
+  });
+  const met = ({ x, y }) => course.filter(([across, down]) => across > x - 4 && across < x + width + 4 && down > y - 14 && down < y + 5).length;
+  return inside.toSorted((one, other) => met(one) - met(other))[0];
 }
 
 function area(points, frame) {

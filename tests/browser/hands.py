@@ -36,3 +36,23 @@ def percent(element: Locator) -> float:
     found = re.search(r"([\d.]+)%", element.inner_text())
     assert found
     return float(found.group(1)) / 100
+
+
+def crowded(page: Page) -> list[str]:
+    """What of the charts' text is cut off by their edges, or runs into other text."""
+    found: list[str] = page.locator(".plot svg").evaluate_all(
+        """charts => charts.flatMap((chart) => {
+            const edge = chart.getBoundingClientRect();
+            const texts = [...chart.querySelectorAll("text")];
+            const boxes = texts.map((text) => [text.textContent, text.getBoundingClientRect()]);
+            const met = (one, other) =>
+                Math.min(one.right, other.right) - Math.max(one.left, other.left) > 1 &&
+                Math.min(one.bottom, other.bottom) - Math.max(one.top, other.top) > 4;
+            return boxes.flatMap(([text, box], place) => {
+                const cut = box.left < edge.left - 1 || box.right > edge.right + 1 ? [`${text} is cut off`] : [];
+                const others = boxes.slice(place + 1).filter(([, other]) => met(box, other));
+                return [...cut, ...others.map(([other]) => `${text} runs into ${other}`)];
+            });
+        })"""
+    )
+    return found

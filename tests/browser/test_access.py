@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Open
-from tests.browser.hands import answer, drop, write
+from tests.browser.hands import answer, crowded, drop, write
 
 pytestmark = pytest.mark.browser
 TEXT = "Zorblatt! I expected little: the poster is dull. But what a film! Superb, moving, wonderful."
@@ -151,3 +151,30 @@ def test_nothing_moves_where_that_is_not_wanted(open_page: Open) -> None:
 def test_page_says_so_where_scripts_are_off(open_page: Open) -> None:
     page = open_page("/", java_script_enabled=False)
     expect(page.get_by_text("This page needs JavaScript.")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_text_of_charts_has_room(open_page: Open, width: int) -> None:
+    """On phones labels once ran together and titles were cut; 100.0% lacked its first digit everywhere."""
+    page = open_page("/models", viewport={"width": width, "height": 800})
+    expect(page.locator(".plot svg text")).not_to_have_count(0)
+    expect(page.get_by_text("100.0%", exact=True).first).to_be_attached()
+    assert not crowded(page)
+    page.goto(page.url.split("/models")[0])
+    page.get_by_role("radio", name="Topic").check()
+    write(page, "Shr 39 cts vs 50 cts. Net 1.3 mln vs 1.6 mln. Revs 24.8 mln vs 22.1 mln. Reuter")
+    title = page.locator(".plot text").filter(has_text="Earnings and dividends,")
+    expect(title).to_be_visible()
+    assert not crowded(page)
+    course, name = page.locator(".plot .verdict"), page.locator(".plot .level-name")
+    assert not course.evaluate(
+        """(course, name) => {
+            const [box, edge] = [name.getBoundingClientRect(), course.ownerSVGElement.getBoundingClientRect()];
+            return [...Array(400).keys()].some((part) => {
+                const { x, y } = course.getPointAtLength((course.getTotalLength() * part) / 399);
+                const [across, down] = [x + edge.left, y + edge.top];
+                return across > box.left && across < box.right && down > box.top + 2 && down < box.bottom - 2;
+            });
+        }""",
+        name.element_handle(),
+    )

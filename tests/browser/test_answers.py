@@ -157,6 +157,14 @@ def test_wrong_answer_is_reported_without_the_text_unless_it_is_given(page: Page
     assert kept == {"id": said["id"], "task": "sentiment", "label": "positive", "has_text": True}
 
 
+def test_who_reports_nothing_is_back_where_that_began(page: Page) -> None:
+    """Whoever uses the keyboard was once dropped at the page's beginning."""
+    write(page, "This is not a good film.")
+    answer(page).get_by_role("button", name="Was this wrong?").press("Enter")
+    answer(page).get_by_role("button", name="Never mind").press("Enter")
+    expect(answer(page).get_by_role("button", name="Was this wrong?")).to_be_focused()
+
+
 def test_what_was_reported_can_be_taken_back(page: Page, client: httpx.Client) -> None:
     write(page, "This is not a good film.")
     said, _ = report(page, "Negative", text=True)

@@ -1,6 +1,7 @@
 """The page at /bulk: a file goes in, is watched, and comes back with its answers, all of it by a real service."""
 
 import csv
+import gzip
 import io
 import json
 import re
@@ -101,7 +102,7 @@ def test_dropped_table_is_answered_and_comes_back(page: Page) -> None:
     mix = sent.get_by_role("list", name="Answers by label").get_by_role("listitem")
     expect(mix).to_have_text(["Positive3 (60.0%)", "Negative2 (40.0%)"])
     found = load(page)
-    assert re.fullmatch(r"sentiment-[0-9a-f]{8}\.csv", found.suggested_filename)
+    assert found.suggested_filename == "reviews-sentiment-gru.csv"
     with found.path().open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["text"] for row in rows] == TEXTS
@@ -122,7 +123,10 @@ def test_failed_rows_are_told_one_by_one(page: Page, jobs: Jobs, name: str) -> N
     content, read_as = FILES[name]
     sent = send(page, name, content)
     sent.get_by_role("button", name="Show 2 failed rows").click()
-    expect(sent.locator(".errors li")).to_have_text([f"Row 3: {MISSING}", f"Row 7: {MISSING}"])
+    unit = "Line" if read_as == "lines" else "Row"
+    expect(sent.locator(".errors li")).to_have_text([f"{unit} 3: {MISSING}", f"{unit} 7: {MISSING}"])
+    counted = {"csv": ["without the header and without empty lines"], "jsonl": ["without empty lines"]}
+    expect(sent.locator(".errors .aside")).to_contain_text(counted.get(read_as, []))
     expect(sent.get_by_role("list", name="Rows that failed")).to_be_focused()
     assert [one["format"] for one in jobs()] == [read_as]
 
@@ -254,7 +258,7 @@ def test_progress_and_time_left_are_told(
     open_page: Open, jobs: Jobs, told: dict[str, Any], said: str, share: float
 ) -> None:
     page = open_page("/health/live")
-    page.route("**/jobs", lambda route: route.fulfill(json={"jobs": [tell(**told)]}))
+    page.route("**/jobs", lambda route: route.fulfill(json={"jobs": [tell(**told)], "next": None}))
     page.goto(page.url.replace("/health/live", "/bulk"))
     expect(state(page)).to_have_text(said)
     expect(job(page).get_by_role("progressbar")).to_have_js_property("position", share)
@@ -273,7 +277,8 @@ def test_page_keeps_looking_while_the_service_is_busy(page: Page, guard: Guard) 
     guard.refused.add(503)
     expect(page.get_by_role("button", name="Choose a file")).to_be_visible()
     page.route("**/jobs?*", lambda route: route.fulfill(status=202, json=tell()), times=1)
-    page.route(re.compile(r"/jobs$"), lambda route: route.fulfill(json={"jobs": [tell(status="done", done=7, rows=7)]}))
+    done = {"jobs": [tell(status="done", done=7, rows=7)], "next": None}
+    page.route(re.compile(r"/jobs$"), lambda route: route.fulfill(json=done))
     page.route(
         re.compile(r"/jobs$"),
         lambda route: route.fulfill(**refuse(503, "job_store", "The list of jobs cannot be reached.")),
@@ -304,6 +309,20 @@ def test_broken_table_says_where_and_gives_the_rows_before_that(page: Page) -> N
     assert b"A wonderful film.,1,positive," in load(page, "Download the rows before that").path().read_bytes()
     sent.get_by_role("button", name="Show 1 failed row").click()
     expect(sent.locator(".errors li")).to_have_text([f"Row 2: {MISSING}"])
+
+
+def test_file_that_is_no_text_is_told_for_what_it_is(page: Page) -> None:
+    """A compressed table once got a column of zero bytes, and the service was said to find nothing but white space."""
+    for content, said in (
+        (gzip.compress(table()), "reviews.csv is compressed (gzip). Unpack it first."),
+        (b"PK\x03\x04" + bytes(30), "reviews.csv is a zip archive, as Excel's files are."),
+        (table().decode().encode("utf-16"), "reviews.csv is in UTF-16. Save it as UTF-8."),
+    ):
+        drop(page, "reviews.csv", content, "")
+        expect(page.get_by_role("alert")).to_contain_text(said)
+        expect(page.locator("#chosen")).to_be_hidden()
+    send(page, "reviews.csv", b"\x7fELF" + bytes(2_000))
+    expect(state(page)).to_have_text("Failed. Line 1: it is a program.")
 
 
 def test_job_is_deleted_after_a_second_thought(page: Page, jobs: Jobs) -> None:
@@ -391,7 +410,9 @@ def test_result_that_cannot_be_had_is_told(page: Page, guard: Guard, client: htt
     guard.refused |= {404, 415}
     sent = send(page, "reviews.csv", table())
     expect(state(page)).to_contain_text("Done")
-    page.route("**/result?*", lambda route: route.fulfill(**refuse(415, "no_parquet", "Parquet needs pyarrow.")))
+    page.route(
+        "**/result?*format=parquet*", lambda route: route.fulfill(**refuse(415, "no_parquet", "Parquet needs pyarrow."))
+    )
     sent.get_by_label("as", exact=True).select_option("Parquet")
     sent.get_by_role("link", name="Download the result").click()
     expect(sent.get_by_role("alert")).to_have_text("Parquet needs pyarrow.")
