@@ -9,7 +9,7 @@ UV := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 DATA ?= $(or $(SENTOPIC_DATA),$(wildcard ../shared/data))
 
-.PHONY: environment serve test test-slow test-faults lint format types train bench browser container audit sbom lock clean help
+.PHONY: environment serve test test-slow test-faults lint format types train bench browser bulk cluster container container-compose package release audit sbom lock clean help
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -51,10 +51,32 @@ bench: $(VENV)/dev.stamp  ## every benchmark, half an hour on a quiet machine (n
 	for name in encode start windows peers limit growth training report; do $(BIN)/python -m benchmarks.$$name || exit; done
 
 container:  ## builds the CPU image and asks it (root on Debian; no Docker engine needed)
-	tests/container/check
+	tests/container/cpu
+
+container-compose:  ## brings deploy/compose.yaml up and asks it (likewise)
+	tests/container/compose
+
+cluster:  ## two Ray nodes in containers: replicas and nodes are killed under load (as `container`)
+	tests/container/cluster
+
+bulk:  ## two Ray nodes answer files, and one is killed in the middle (as `container`)
+	tests/container/bulk
+
+.PHONY: container-gpu kubernetes
+container-gpu:  ## builds the GPU image, 6 GB, and asks it on the CPU (as container)
+	tests/container/gpu
+
+kubernetes: $(VENV)/dev.stamp  ## the manifests, checked and brought up (as container)
+	tests/container/kubernetes
+
+package: $(VENV)/dev.stamp  ## wheel and sdist into dist/, tried where nothing of the project is
+	tests/release/package $(BIN)/python dist
+
+release:  ## the release checklist: hours of checks, then what is left to do by hand
+	tests/release/checklist
 
 audit: $(AUDIT)/stamp  ## whether a dependency has a known vulnerability (asks PyPI)
-	for name in serve train gpu dev build audit; do \
+	for name in serve image train gpu ray dev build audit compose; do \
 		$(AUDIT)/bin/pip-audit --strict --require-hashes --disable-pip -r requirements/$$name.txt || exit; done
 
 sbom: $(AUDIT)/stamp  ## the service's bill of materials, into sbom.json (CycloneDX)
@@ -63,10 +85,13 @@ sbom: $(AUDIT)/stamp  ## the service's bill of materials, into sbom.json (Cyclon
 lock:  ## resolves the dependencies anew (needs uv)
 	$(UV) pyproject.toml --extra dev -o requirements/dev.txt
 	$(UV) pyproject.toml -c requirements/dev.txt -o requirements/serve.txt
+	$(UV) pyproject.toml --extra redis --extra postgresql -c requirements/dev.txt -o requirements/image.txt
 	$(UV) --group build -c requirements/dev.txt -o requirements/build.txt
+	$(UV) --group compose -o requirements/compose.txt
 	$(UV) --group audit -o requirements/audit.txt
 	$(UV) pyproject.toml --extra train -c requirements/dev.txt -o requirements/train.txt
 	$(UV) pyproject.toml --extra gpu -c requirements/dev.txt -o requirements/gpu.txt
+	$(UV) pyproject.toml --extra ray --extra redis --extra postgresql -c requirements/dev.txt -o requirements/ray.txt
 
 $(AUDIT)/stamp: requirements/audit.txt requirements/serve.txt | $(BIN)/python
 	$(BIN)/python -m venv --clear $(AUDIT)

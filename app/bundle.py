@@ -3,6 +3,7 @@
 artifacts/<task>/<model>/: bundle.json, model.keras, words.txt, metrics.json, plots, CARD.md
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -231,7 +232,10 @@ def read_bundle(
     if trusted and manifest.sha256 not in trusted:
         raise BundleError(path, f"its SHA-256 is {manifest.sha256}, which is not among the trusted bundles")
     contents = {name: _open_sealed(directory / name, seal) for name, seal in manifest.files.items()}
-    visible = {entry.name for entry in directory.iterdir() if not entry.name.startswith(".")}
+    try:
+        visible = {entry.name for entry in directory.iterdir() if not entry.name.startswith(".")}
+    except OSError as error:
+        raise BundleError(directory, _explain(error)) from error
     if extra := visible - manifest.files.keys() - {MANIFEST}:
         raise BundleError(directory / min(extra), "it is not sealed in bundle.json")
     model = model_file.parse(contents[MODEL], directory / MODEL)
@@ -250,16 +254,21 @@ def read_bundle(
 def find_bundles(root: Path) -> list[Path]:
     """Every directory <task>/<model>/ below `root`, in order of their names; each must be a bundle when it is read.
 
-    Left out are hidden ones and `runs`, where training keeps its checkpoints.
+    Left out are hidden ones and `runs`, where training keeps its checkpoints. Raises BundleError where there is none,
+    and for a directory that may not be read: nobody gets fewer tasks than there are.
     """
-    found = [path for path in sorted(root.glob("*/*/")) if path.is_dir() and _names_a_bundle(path.relative_to(root))]
+    try:
+        tasks = [path for path in _list_directories(root) if path.name != "runs"] if root.is_dir() else []
+        found = [path for task in tasks for path in _list_directories(task)]
+    except OSError as error:
+        raise BundleError(Path(error.filename or root), _explain(error)) from error
     if not found:
         raise BundleError(root, "no bundle stands there (<task>/<model>/bundle.json)")
     return found
 
 
-def _names_a_bundle(place: Path) -> bool:
-    return place.parts[0] != "runs" and not any(part.startswith(".") for part in place.parts)
+def _list_directories(path: Path) -> list[Path]:
+    return sorted(entry for entry in path.iterdir() if not entry.name.startswith(".") and entry.is_dir())
 
 
 def seal(path: Path) -> Seal:
@@ -303,5 +312,8 @@ def _read_plain_file(path: Path, limit: int) -> bytes:
                 raise BundleError(path, f"it has {state.st_size} bytes, more than the {limit} allowed")
             return stream.read(limit + 1)
     except OSError as error:
-        reason = "it is a link" if path.is_symlink() else (error.strerror or str(error)).lower()
-        raise BundleError(path, reason) from error
+        raise BundleError(path, "it is a link" if error.errno == errno.ELOOP else _explain(error)) from error
+
+
+def _explain(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

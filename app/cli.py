@@ -1,6 +1,7 @@
 """`sentopic`: the service's command line."""
 
 import argparse
+import asyncio
 import ipaddress
 import json
 import logging
@@ -169,21 +170,20 @@ def _serve(options: argparse.Namespace) -> int:
     if settings.workers > 1 and settings.rate and settings.rate_storage.startswith("memory:"):
         raise StartError("several workers must count requests in one place: SENTOPIC_RATE_STORAGE=redis://...")
     listener = _listen(settings.host, settings.port)
-    if not settings.keys and not _is_loopback(listener):
-        where = f"{settings.host}:{listener.getsockname()[1]}"
-        _log.warning("WARNING: whoever reaches %s can use this service; `sentopic keys create` makes keys", where)
 
     from app import main as service
     from app.protocol import ConnectionLimits
-    from app.server import Server, Service
+    from app.server import Server, Service, longest_stop_s
     from app.supervisor import Lifeline, Supervisor
 
     most = _allow_connections(settings.max_connections)
     connections = ConnectionLimits(settings.client_timeout_s, settings.keep_alive_s, settings.max_header_bytes, most)
 
-    def build(shared: service.Shared | None = None, place: int = 0) -> tuple[Any, AbstractAsyncContextManager[Any]]:
+    def build(
+        shared: service.Shared | None = None, place: int = 0
+    ) -> tuple[Any, AbstractAsyncContextManager[Any], asyncio.Event]:
         app = service.create_app(settings, shared, place)
-        return app, app.router.lifespan_context(app)
+        return app, app.router.lifespan_context(app), app.state.leaving
 
     def work(shared: service.Shared, lifeline: Lifeline) -> None:
         server = Server(Service(lambda: build(shared, lifeline.place)), connections, lifeline)
@@ -191,13 +191,15 @@ def _serve(options: argparse.Namespace) -> int:
         server.run(sockets=[listener])
 
     def tell(manifests: Iterable["Manifest"]) -> None:
+        if not settings.keys and not _is_loopback(listener):  # not sooner: whoever cannot start has one thing to say
+            where = f"{settings.host}:{listener.getsockname()[1]}"
+            _log.warning("WARNING: whoever reaches %s can use this service; `sentopic keys create` makes keys", where)
         print(_first_line(settings, manifests, listener), flush=True)
 
     if settings.workers > 1:
         read = partial(service.read_shared, settings)
-        stop_s = max(settings.deadline_s + settings.keep_alive_s, settings.client_timeout_s) + 1
-        stop_s += service.FLUSH_S if settings.trace_endpoint else 0
-        supervisor = Supervisor(settings.workers, read, work, stop_s=stop_s)
+        flush_s = service.FLUSH_S if settings.trace_endpoint else 0
+        supervisor = Supervisor(settings.workers, read, work, stop_s=longest_stop_s(connections) + flush_s)
         # Nobody may be put through to a service that has no one left to answer.
         return supervisor.run(
             lambda shared: tell(one.bundle.manifest for one in shared.trained), on_stop=listener.close

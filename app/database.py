@@ -8,6 +8,7 @@ from dataclasses import fields
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
+from app.bounds import Held
 from app.errors import SentopicError, hide_password
 
 if TYPE_CHECKING:
@@ -18,6 +19,13 @@ FILE: Final = "jobs.db"
 _BUSY_S: Final = 30.0
 """How long SQLite waits for another process to end its writing."""
 _LONGEST_NAME: Final = 64
+_FLEETING: Final = {
+    "sqlite://",
+    "sqlite:///",
+    "sqlite:///:memory:",
+    "sqlite+pysqlite://",
+    "sqlite+pysqlite:///:memory:",
+}
 
 Result = TypeVar("Result")
 
@@ -29,6 +37,8 @@ class Database:
 
         self.sql, self._failed = sql, failed
         is_sqlite = url.startswith("sqlite")
+        if url in _FLEETING:
+            raise failed("a database in memory keeps nothing")
         options: dict[str, Any] = (
             {"poolclass": sql.NullPool, "connect_args": {"timeout": _BUSY_S}} if is_sqlite else {"pool_pre_ping": True}
         )
@@ -52,6 +62,15 @@ class Database:
             except SentopicError:
                 if last:
                     raise
+
+    def measure(self, table: "Table", size: Any, owner: str) -> tuple[Held, Held | None]:
+        """How many rows there are and the sum of `size`, of everybody and of this `owner` (None: nobody)."""
+        sql, count = self.sql, self.sql.func.count
+        mine = table.c.owner == owner
+        totals = (count(), sql.func.sum(size), count(sql.case((mine, 1))), sql.func.sum(sql.case((mine, size))))
+        query = sql.select(*totals).select_from(table)
+        rows, total, his_rows, his_total = self.run(lambda line: line.execute(query).one())
+        return Held(rows, int(total or 0)), Held(his_rows, int(his_total or 0)) if owner else None
 
     def run(self, work: "Callable[[Connection], Result]") -> Result:
         """In one transaction."""

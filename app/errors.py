@@ -16,6 +16,7 @@ SentopicError
 ├── FeedbackFullError         there is no room for more feedback
 ├── StuckJobError             a job during which the service has ended again and again
 ├── LeaseLostError            somebody else works at the job, or it is gone
+├── ClusterError              a cluster that cannot be reached or used, or that is lost
 ├── DataError                 a data set that is missing, broken or does not fit
 ├── RequestError              the client's fault; `code` is stable
 │   ├── UnknownTaskError
@@ -27,7 +28,8 @@ SentopicError
 │   ├── JobNotDoneError           a result that is not there, or not yet
 │   ├── RangeError                a part of a file behind its end
 │   ├── FileError                 a file of texts that cannot be read, from some line on
-│   │   └── LongLineError
+│   │   ├── LongLineError
+│   │   └── EndedInputError       standard input, of which no more is to be read
 │   ├── InvalidRowError           a row that has no text that could be read
 │   ├── NoParquetError            Parquet, where what reads it is not installed
 │   ├── NotJsonError
@@ -39,6 +41,7 @@ SentopicError
 │   ├── UnauthorizedError
 │   ├── ForbiddenError
 │   ├── StrangeOriginError        a browser that asks for another site's page
+│   ├── StrangeHostError
 │   └── RateLimitedError
 ├── OverloadedError           the queue is full; try again later
 ├── DeadlineError             no answer within the time allowed
@@ -153,6 +156,13 @@ class LeaseLostError(SentopicError):
     code = "lease_lost"
 
 
+class ClusterError(SentopicError):
+    code = "cluster"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(_in_one_line(why[:_LONGEST_WHY]))
+
+
 class DataError(SentopicError):
     code = "data_invalid"
 
@@ -235,6 +245,11 @@ class LongLineError(FileError):
     """A line that is longer than allowed: some readers can go on behind it."""
 
 
+class EndedInputError(FileError):
+    def __init__(self) -> None:
+        super().__init__("somebody has asked to read no more of it")
+
+
 class InvalidRowError(RequestError):
     code = "invalid_row"
 
@@ -304,6 +319,13 @@ class StrangeOriginError(RequestError):
 
     def __init__(self) -> None:
         super().__init__("Pages of other sites may send no files here, unless SENTOPIC_CORS_ORIGINS names them.")
+
+
+class StrangeHostError(RequestError):
+    code = "strange_host"
+
+    def __init__(self) -> None:
+        super().__init__("This service is asked by another name than its own: SENTOPIC_ALLOWED_HOSTS may have it.")
 
 
 class RateLimitedError(RequestError):

@@ -4,13 +4,13 @@ Knows neither HTTP nor how models learn from it. Answers are not kept, so nothin
 """
 
 import asyncio
-import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Final
 
+from app.bounds import Bounds
 from app.database import Database, Result
-from app.errors import FeedbackFullError, FeedbackStoreError, UnknownFeedbackError
+from app.errors import FeedbackFullError, FeedbackStoreError, StartError, UnknownFeedbackError
 
 NAME: Final = "sentopic_feedback"
 _LONG: Final = {"label", "text"}
@@ -39,24 +39,23 @@ class FeedbackStore:
         self._run, self._sql = self._database.run, self._database.sql
         self._rows = self._database.table(NAME, Feedback, key=("owner", "id"), long=_LONG)
         self._sql.Index(f"{NAME}_task", self._rows.c.task, self._rows.c.created)
+        self._sql.Index(f"{NAME}_size", self._rows.c.owner, self._rows.c.size)  # a sum of them reads no text
         self._database.create(self._rows)
 
-    def put(self, said: Feedback, *, most: int, most_bytes: float = math.inf) -> None:
+    def put(self, said: Feedback, bounds: Bounds) -> None:
         """Whatever the same owner said of the same answer before no longer counts.
 
-        Raises FeedbackFullError if there are `most` rows already, or as many bytes of texts. Several who add at once
+        Raises FeedbackFullError if there are as many rows already, or as many bytes of texts. Several who add at once
         may each find the last room free.
         """
         text = said.text and said.text.replace("\0", "\N{REPLACEMENT CHARACTER}")  # for PostgreSQL
         said = replace(said, text=text, size=len((text or "").encode("utf-8", "surrogatepass")))
-        sql, rows = self._sql, self._rows.c
-        held = sql.select(sql.func.count(), sql.func.coalesce(sql.func.sum(rows.size), 0))
-        number, size = self._run(lambda line: line.execute(held).one())
-        if said.text and size + said.size > most_bytes:
+        held = self._database.measure(self._rows, self._rows.c.size, said.owner)
+        if said.text and not bounds.leave_size(*held, said.size):
             raise FeedbackFullError
         if self._change(said):
             return
-        if number >= most:
+        if not bounds.leave_rows(*held):
             raise FeedbackFullError
         try:
             self._run(lambda line: line.execute(self._rows.insert().values(**asdict(said))))
@@ -84,12 +83,16 @@ class FeedbackStore:
 
 
 class Book:
-    """The event loop's side of the table, which is opened when it is first needed."""
+    """The event loop's side of the table, which is opened when it is first needed, at the latest."""
 
-    def __init__(self, url: str, most: int, most_bytes: float = math.inf) -> None:
-        self._url, self._most, self._most_bytes = url, most, most_bytes
-        self._opened: FeedbackStore | None = None
+    def __init__(self, url: str, bounds: Bounds, *, at_once: bool = False) -> None:
+        """`at_once`: the table is opened here. Raises StartError if it cannot be."""
+        self._url, self._bounds = url, bounds
         self._opening = asyncio.Lock()
+        try:
+            self._opened = FeedbackStore(url) if at_once else None
+        except FeedbackStoreError as error:
+            raise StartError(f"the feedback's database: {error.reason}") from error
 
     async def __aenter__(self) -> "Book":
         return self
@@ -100,7 +103,7 @@ class Book:
 
     async def note(self, said: Feedback) -> None:
         """Raises FeedbackFullError or FeedbackStoreError."""
-        await self._ask(lambda store: store.put(said, most=self._most, most_bytes=self._most_bytes))
+        await self._ask(lambda store: store.put(said, self._bounds))
 
     async def withdraw(self, owner: str, answer_id: str) -> None:
         """Raises UnknownFeedbackError or FeedbackStoreError."""

@@ -190,11 +190,21 @@ class _Table:
 
     def _run(self, work: Callable[["Connection"], Result]) -> Result:
         try:
+            self._make()
             with self._engine.begin() as line:
-                self._keys.metadata.create_all(line)
                 return work(line)
         except self._sql.exc.SQLAlchemyError as error:
             raise KeyStoreError(f"the keys' database: {_first_line(getattr(error, 'orig', None) or error)}") from error
+
+    def _make(self) -> None:
+        for last in (False, True):  # two who make it at once: one of them fails, and then it is there
+            try:
+                with self._engine.begin() as line:
+                    self._keys.metadata.create_all(line)
+                break
+            except self._sql.exc.DatabaseError:
+                if last:
+                    raise
 
 
 def _first_line(error: object) -> str:

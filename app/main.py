@@ -16,12 +16,14 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from app import __version__
 from app.api import docs, errors, feedback, jobs, openapi, pages, papers, routes, security, stream
 from app.api.edge import Edge
+from app.api.questions import Questions
 from app.api.traced import Traced
 from app.batcher import Batcher
+from app.bounds import Bounds
 from app.bundle import Bundle, Manifest, find_bundles, read_bundle
 from app.classifier import Catalog, Classifier
 from app.engines.base import SWITCH_INTERVAL_S, Engine
-from app.engines.open import choose, open_engine
+from app.engines.open import choose, explain_no_gpu, open_engine
 from app.errors import BundleError, KeyStoreError, StartError
 from app.feedback import Book
 from app.jobs.office import open_office
@@ -47,6 +49,7 @@ _UNTOLD: "Final[TelemetryConfig]" = {"tracing": False, "metrics": False, "logs":
 """FastAPI's own spans, which it makes wherever somebody has set up OpenTelemetry, have paths and queries in them."""
 
 _log = logging.getLogger("sentopic")
+_OWN_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 _ABOUT = (
     "Text classification by small recurrent networks. Scores are calibrated, and an answer that cannot be relied on "
     "says so."
@@ -110,17 +113,16 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
     """
     settings = settings or load_settings()
     opened = [_open(one, settings) for one in (shared.trained if shared else read_bundles(settings))]
+    _check_gpu(settings, place)  # it imports TensorFlow: for no bundle that is not to be trusted
     metrics = shared.metrics if shared else _open_metrics([one.manifest for one in opened], settings)
     metrics.take_row(place)
     catalog = Catalog([_employ(one, settings, metrics) for one in opened])
-    streams = stream.Streams(catalog, settings)
-    office = open_office(settings, catalog, metrics)
+    visitors, questions = _open_visitors(settings), Questions(settings)
+    streams = stream.Streams(catalog, settings, visitors)
+    leaving = asyncio.Event()
+    office = open_office(settings, catalog, metrics, leaving)
     database = settings.database or (office.url if office else None)
-    book = (
-        Book(database, settings.max_feedback, settings.max_feedback_bytes)
-        if database and settings.max_feedback
-        else None
-    )
+    book = _open_book(settings, database) if database and settings.max_feedback else None
     keyring = Keyring(open_store(settings.keys)) if settings.keys else None
     guard = _open_guard(settings, keyring)
     tracing = _open_tracing(settings)  # the last to open: it has a thread that only the lifespan ends
@@ -156,8 +158,8 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
     errors.install(app)
     routes.install(app, catalog, settings, metrics, TimedStages if tracing else Stages)
     stream.install(app, catalog, streams)
-    jobs.install(app, catalog, office, streams.places, settings.cors_origins)
-    feedback.install(app, catalog, book, settings, app.state.admission)
+    jobs.install(app, catalog, office, streams.places, visitors, questions)
+    feedback.install(app, catalog, book, settings, visitors, questions)
     papers.install(app, catalog)
     pages.install(app)
     docs.install(app)
@@ -172,8 +174,30 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
     openapi.install(app)
     if settings.trusted_proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies)
-    app.state.catalog = catalog
+    app.state.catalog, app.state.leaving = catalog, leaving
     return app
+
+
+def _open_visitors(settings: Settings) -> security.Visitors:
+    """Without keys, a service for this machine alone is asked by this machine's name, or by those it is given."""
+    is_own = not settings.keys and settings.host in _OWN_NAMES
+    hosts = [*_OWN_NAMES, *settings.allowed_hosts] if is_own or settings.allowed_hosts else None
+    return security.Visitors(settings.cors_origins, hosts)
+
+
+def _open_book(settings: Settings, database: str) -> Book:
+    named = settings.database is not None  # SQLite's file lies among the jobs, where it is known that one may write
+    bounds = Bounds(settings.max_feedback, settings.max_feedback_bytes, settings.max_key_share)
+    return Book(database, bounds, at_once=named)
+
+
+def _check_gpu(settings: Settings, place: int) -> None:
+    """Says so, once, where an engine for GPUs runs without one. Raises StartError where one is asked for."""
+    why = explain_no_gpu(settings.engine)
+    if why and settings.require_gpu:
+        raise StartError(f"a GPU is asked for (SENTOPIC_REQUIRE_GPU), but {why}")
+    if why and place == 0 and choose(settings.engine) == "keras":
+        _log.warning("WARNING: %s: the keras engine runs on the CPU, where onnx is many times as fast", why)
 
 
 def _open_guard(settings: Settings, keyring: Keyring | None) -> security.Guard | None:

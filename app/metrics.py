@@ -5,13 +5,17 @@ all. To count is to add to a few numbers there: a library's locks and labels wou
 `prometheus_client` writes them out, and is imported when it is first asked to: it takes two megabytes.
 """
 
+import hashlib
 import mmap
+import os
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.bundle import Manifest
 
@@ -153,6 +157,10 @@ class Metrics:
         self.jobs = _Family("counter", "jobs", "Jobs that have ended", ("task", "status"), ends)
         self.job_rows = _Family("counter", "job_rows", "Rows of jobs", ("task",), [(task,) for task in tasks])
         self.jobs_running = _Family("gauge", "jobs_running", "Jobs being done")
+        workers = [(number,) for number in range(rows)]
+        self.worker_memory = _Family(
+            "gauge", "worker_memory_bytes", "Resident memory of each worker; 0: it is gone", ("worker",), workers
+        )
         self._families = [value for value in vars(self).values() if isinstance(value, _Family)]
         self._width = 0
         for family in self._families:
@@ -161,10 +169,15 @@ class Metrics:
         self._memory = mmap.mmap(-1, 8 * self._width * rows)  # zeros, and a child's are its parent's
         self._numbers = memoryview(self._memory).cast("d")
         self.row = self._numbers[: self._width]
+        self._others = np.zeros(self._width)
+        """What has been counted where this memory is not shared."""
+        self._processes = memoryview(mmap.mmap(-1, 8 * rows)).cast("q")
+        """Whose rows they are."""
 
     def take_row(self, number: int) -> None:
         """Counts in the row of this process, from where one before it has left off."""
         self.row = self._numbers[number * self._width : (number + 1) * self._width]
+        self._processes[number] = os.getpid()
         for family in self._families:
             if family.kind == "gauge":
                 for place in family.places.values():
@@ -193,6 +206,29 @@ class Metrics:
     def end_job(self, task: str, how: Literal["done", "failed"]) -> None:
         self.row[self.jobs.places[task, how]] += 1
 
+    @property
+    def layout(self) -> str:
+        """The same for services whose numbers mean the same, each at its place."""
+        places = repr([(family.name, list(family.places)) for family in self._families])
+        return hashlib.sha256(places.encode()).hexdigest()
+
+    @property
+    def gauges(self) -> list[int]:
+        """Their places."""
+        return [place for one in self._families if one.kind == "gauge" for place in one.places.values()]
+
+    def tell_own(self) -> bytes:
+        """The sum of all processes that share this memory, as float64."""
+        return bytes(self._sum().tobytes())
+
+    def hear_others(self, numbers: bytes) -> None:
+        """What `tell_own` tells elsewhere, summed up: it is told beside one's own from now on."""
+        self._others = np.frombuffer(numbers)
+
+    def _sum(self) -> NDArray[np.float64]:
+        found: NDArray[np.float64] = np.frombuffer(self._memory).reshape(-1, self._width).sum(axis=0)
+        return found
+
     def collect(self) -> Iterator["Metric"]:
         from prometheus_client.metrics_core import InfoMetricFamily
 
@@ -202,7 +238,9 @@ class Metrics:
             told = {"recipe": str(manifest.recipe.get("name", "")), "sha256": manifest.sha256}
             bundles.add_metric((manifest.task, manifest.model), told)
         yield bundles
-        numbers = np.frombuffer(self._memory).reshape(-1, self._width).sum(axis=0).tolist()
+        numbers = (self._sum() + self._others).tolist()
+        for place, process in zip(self.worker_memory.places.values(), self._processes, strict=True):
+            numbers[place] = _measure_memory(process)
         for family in self._families:
             yield family.tell(numbers)
 
@@ -213,3 +251,11 @@ class Metrics:
         registry = CollectorRegistry(auto_describe=False)
         registry.register(self)
         return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+def _measure_memory(process: int) -> int:
+    """Bytes; 0 where it is gone, and on systems other than Linux."""
+    try:
+        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * mmap.PAGESIZE
+    except (OSError, IndexError):
+        return 0

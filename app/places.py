@@ -1,19 +1,24 @@
-"""Room for what may take as long as it likes: streams, files on their way, results that are converted.
+"""Room for what may take as long as it likes: streams, files on their way, results that are read.
 
 When all places are taken, whoever has moved least gives way, if it is next to nothing: a few clients that send a byte
-now and then could keep everybody else out for ever.
+now and then could keep everybody else out for ever. One client has half of them at most, however much it moves.
 """
 
 import asyncio
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 from app.errors import OverloadedError
 
-SLOW_BYTES_PER_S: Final = 100.0
+SLOW_BYTES_PER_S: Final = 8_000.0
+"""Slower than any line that a file is sent by: a file of 10 MB would take twenty minutes."""
+
+_SHARE: Final = 2
+"""One client has one place of so many, at least one."""
+
 _MEMORY_S: Final = 60.0
 """What moved before counts less and less."""
 
@@ -30,11 +35,14 @@ class Places:
         return self._count - len(self._taken)
 
     @contextmanager
-    def take(self) -> Iterator["Place"]:
+    def take(self, client: str) -> Iterator["Place"]:
         """One for the task that asks. Raises OverloadedError if there is none, or when it has to give way."""
-        if not self.left:
-            self._make_room()
-        place = Place(self._clock)
+        own = [place for place in self._taken if place.client == client]
+        if len(own) >= max(1, self._count // _SHARE):
+            self._make_room(own)
+        elif not self.left:
+            self._make_room(self._taken)
+        place = Place(client, self._clock)
         self._taken[place] = None
         try:
             yield place
@@ -46,8 +54,8 @@ class Places:
         finally:
             self._taken.pop(place, None)
 
-    def _make_room(self) -> None:
-        slow = [(rate, place) for place in self._taken if (rate := place.rate(self._patience_s)) < SLOW_BYTES_PER_S]
+    def _make_room(self, among: Iterable["Place"]) -> None:
+        slow = [(rate, place) for place in among if (rate := place.rate(self._patience_s)) < SLOW_BYTES_PER_S]
         if not slow:
             raise OverloadedError(retry_after_s=1)
         _, slowest = min(slow, key=lambda one: one[0])
@@ -58,8 +66,8 @@ class Places:
 class Place:
     """One of them, and how much has moved there."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
+    def __init__(self, client: str, clock: Callable[[], float]) -> None:
+        self.client, self._clock = client, clock
         self._task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment] # in a coroutine
         self._begun = self._since = clock()
         self._moved = 0.0

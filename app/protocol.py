@@ -16,7 +16,7 @@ from typing import Any, Final
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from app.scope import UNHURRIED
+from app.scope import ABORT, UNHURRIED
 
 REFUSED: Final = "sentopic.refused"
 """Where in a scope its Refusal stands, if the request is none that can be answered: the application says what it is."""
@@ -148,6 +148,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._offered = self._header_without_offer()
         else:
             self.scope[UNHURRIED] = self._let_it_take_long  # type: ignore[typeddict-unknown-key]
+            self.scope[ABORT] = self.transport.abort  # type: ignore[typeddict-unknown-key]
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

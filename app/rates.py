@@ -53,6 +53,8 @@ def open_rates(rates: str, storage: str) -> Rates:
     """Raises StartError."""
     try:
         limits = parse_many(rates)
+        if not all(limit.amount and limit.get_expiry() for limit in limits):
+            raise ValueError("each must let something through, in some time")
         library = {"implementation": "redispy"} if storage.startswith("redis") else {}
         opened = storage_from_string(f"async+{storage}", wrap_exceptions=True, **library)
     except (ValueError, ConfigurationError, ImportError) as error:

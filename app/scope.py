@@ -8,5 +8,8 @@ LEAVING: Final = "sentopic.leaving"
 UNHURRIED: Final = "sentopic.unhurried"
 """To be called where request and answer may take long: from then on, a client is only cut off when nothing moves."""
 
+ABORT: Final = "sentopic.abort"
+"""To be called where an answer that has begun cannot come to its end: then nobody takes it for whole."""
+
 KEY: Final = "sentopic.key"
 """The id of the key that it was sent with, if keys are asked for."""

@@ -19,13 +19,22 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
-Build = Callable[[], tuple[App, AbstractAsyncContextManager[Any]]]
-"""Gives an ASGI application and what must run around it; raises SentopicError if there is nothing to serve."""
+Build = Callable[[], tuple[App, AbstractAsyncContextManager[Any], asyncio.Event]]
+"""Gives an ASGI application, what must run around it, and what is set once it is to leave; raises SentopicError if
+there is nothing to serve."""
 
 _log = logging.getLogger("sentopic")
 _TICKS_A_SECOND: Final = 10
 _STOP_S: Final = 60.0
 """Longest time, beyond what clients have to send and to read, until a stop waits for no answer any more."""
+_IDLE_S: Final = 0.5
+"""Beyond what idle connections have anyway, so that whoever is about to ask is answered."""
+
+_ENDING_S: Final = 5.0
+"""What comes behind that: jobs are given back, files closed."""
+
+_TAKEN_S: Final = 0.05
+"""Until a connection that has just been taken is known to be there: nobody would wait for its request."""
 
 _CLOSE: Final = (b"connection", b"close")
 
@@ -33,10 +42,9 @@ _CLOSE: Final = (b"connection", b"close")
 class _Serving:
     """An application that runs, and how many requests it has."""
 
-    def __init__(self, app: App, running: AbstractAsyncContextManager[Any]) -> None:
-        self.app, self._running = app, running
+    def __init__(self, app: App, running: AbstractAsyncContextManager[Any], leaving: asyncio.Event) -> None:
+        self.app, self._running, self.leaving = app, running, leaving
         self.requests = 0
-        self.leaving = asyncio.Event()
 
     async def start(self) -> None:
         await self._running.__aenter__()
@@ -92,6 +100,15 @@ class Service:
         ending = asyncio.create_task(before.stop())  # it may have answers that take long
         self._ending.add(ending)
         ending.add_done_callback(self._ending.discard)
+
+
+def longest_stop_s(connections: ConnectionLimits) -> float:
+    """From SIGTERM until it has ended, whatever clients do: whoever gives it less may cut somebody off."""
+    return _longest_wait_s(connections) + _ENDING_S
+
+
+def _longest_wait_s(connections: ConnectionLimits) -> float:
+    return connections.keep_alive_s + _IDLE_S + 2 * connections.patience_s + _STOP_S
 
 
 def _close_after(send: Send) -> Send:
@@ -174,11 +191,13 @@ class Server(uvicorn.Server):
 
         Clients that still owe something, their request's end or to read, have as long for it as they always have.
         """
+        beating = asyncio.create_task(self._beat())
         if self._reloading is not None:
             await self._reloading
         for server in self.servers:
             server.close()
         self._service.close()
+        await asyncio.sleep(_TAKEN_S)
         left_s = await self._let_go()
         for connection in list(self.server_state.connections):  # they wait for an answer that does not come
             connection.transport.abort()
@@ -187,12 +206,18 @@ class Server(uvicorn.Server):
         for task in self.server_state.tasks:
             task.cancel()
         await self._service.stop()
+        beating.cancel()
+
+    async def _beat(self) -> None:
+        while self._lifeline is not None:
+            self._lifeline.beat()
+            await asyncio.sleep(1.0)
 
     async def _let_go(self) -> float:
         """Until all connections are closed, or in vain for too long; how many seconds are left."""
         now = asyncio.get_running_loop().time
-        idle_until = now() + self._connections.keep_alive_s + 0.5
-        until = idle_until + 2 * self._connections.patience_s + _STOP_S
+        idle_until = now() + self._connections.keep_alive_s + _IDLE_S
+        until = now() + _longest_wait_s(self._connections)
         while self.server_state.connections and not self.force_exit and now() < until:
             await asyncio.sleep(0.02)
             sweep(self.server_state.connections)

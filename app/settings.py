@@ -1,5 +1,7 @@
 """Every setting once: its default, its unit and its reason. The only reader of the environment."""
 
+import os
+import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,17 +25,25 @@ def _check_network(value: str) -> str:
 Network = Annotated[str, AfterValidator(_check_network)]
 Origin = Annotated[str, StringConstraints(pattern=r"^(\*|https?://[^/\s*]+)$")]
 
-SHIPPED = Path(__file__).resolve().parent.parent / "artifacts"
+_PACKAGE = Path(__file__).resolve().parent
+# An installed wheel has the shipped bundles inside the package, a checkout and the images beside it.
+SHIPPED = _PACKAGE / "artifacts" if (_PACKAGE / "artifacts").is_dir() else _PACKAGE.parent / "artifacts"
+SECRETS = Path("/run/secrets")
+"""Where Docker and Podman mount them."""
 
 
 class Settings(BaseSettings):
-    """Set by `SENTOPIC_<NAME>` in the environment or in `.env`; options of `sentopic serve` come before both."""
+    """Set by `SENTOPIC_<NAME>` in the environment, in `.env`, or as a file of that name among the secrets: in this
+    order; options of `sentopic serve` come before all.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="SENTOPIC_", env_file=".env", extra="ignore", frozen=True, allow_inf_nan=False
     )
 
-    host: str = Field("127.0.0.1", description="Address to listen on. Loopback, so that nothing is open by accident.")
+    host: str = Field(
+        "127.0.0.1", min_length=1, description="Address to listen on. Loopback, so that nothing is open by accident."
+    )
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one and says which.")
     workers: int = Field(
         1, ge=1, le=256, description="Processes. One answers thousands of texts a second; more use more cores."
@@ -45,6 +55,9 @@ class Settings(BaseSettings):
     )
     engine: EngineName = Field(
         "auto", description="`onnx`, `keras`, or `auto`: `keras` where TensorFlow and a GPU are found."
+    )
+    require_gpu: bool = Field(
+        False, description="Do not start where the engine finds no GPU. Without, it runs on the CPU and says so."
     )
     engine_threads: int = Field(
         1, ge=1, le=256, description="Threads of the onnx engine; one, as a small model gains little from more."
@@ -87,7 +100,7 @@ class Settings(BaseSettings):
     max_streams: int = Field(
         32,
         ge=1,
-        description="Most streams, files on their way and results being converted at once; a stream has two threads.",
+        description="Most streams, files on their way and results being read at once; a stream has two threads.",
     )
     max_incoming_bytes: int = Field(
         64_000_000, ge=1_000, description="Most bytes of bodies that are still being sent, of all requests together."
@@ -115,6 +128,9 @@ class Settings(BaseSettings):
         "~/.local/state/sentopic/jobs",
         description="Directory of jobs' files, which services that share a database share too; empty: no jobs.",
     )
+    jobs_cluster: str = Field(
+        "", description="Address of a Ray cluster that answers jobs instead of this service's engines: `HOST:6379`."
+    )
     database: str | None = Field(
         None, description="SQLAlchemy URL of jobs and feedback, `postgresql+pg8000://...`; SQLite in `jobs` without."
     )
@@ -125,6 +141,9 @@ class Settings(BaseSettings):
     )
     max_feedback: int = Field(100_000, ge=0, description="Most answers whose right labels are kept; 0: no feedback.")
     max_feedback_bytes: int = Field(1_000_000_000, ge=0, description="Most bytes of texts that are kept with them.")
+    max_key_share: float = Field(
+        0.5, gt=0, le=1, description="Largest share of these four that one key may take, so that others find room."
+    )
     keep_jobs_h: float = Field(72.0, gt=0, description="How long a finished job is kept, in hours.")
     rate: str = Field(
         "",
@@ -136,6 +155,11 @@ class Settings(BaseSettings):
     trusted_proxies: list[Network] = Field(
         [],
         description="Addresses or networks (a JSON list) whose `X-Forwarded-For` is believed; nobody else's is.",
+    )
+    allowed_hosts: list[str] = Field(
+        [],
+        description="Names by which jobs and feedback may be asked (a JSON list); none: any, but without keys "
+        "on loopback only this machine's own, so that no page's name can be made to lead here.",
     )
     cors_origins: list[Origin] = Field(
         [], description="Origins (a JSON list, `https://shop.example`) whose pages may ask from a browser; `*`: all."
@@ -151,7 +175,7 @@ class Settings(BaseSettings):
     )
     trace_endpoint: str = Field(
         "",
-        pattern=r"^(https?://.+)?$",
+        pattern=r"^(https?://[\w.-]+(:\d+)?(/\S*)?|https?://\[[\da-f:.]+\](:\d+)?(/\S*)?)?$",
         description="Where traces go, by OTLP/HTTP: `http://localhost:4318/v1/traces`, say. Needs `sentopic[otel]`.",
     )
     trace_share: float = Field(
@@ -168,12 +192,31 @@ class Settings(BaseSettings):
 
 
 def load_settings(**options: Any) -> Settings:
-    """Settings from options (None: not given), environment and `.env`; raises SettingsError in one line."""
+    """Settings from options (None: not given), environment, `.env` and secrets; raises SettingsError in one line."""
     try:
-        return Settings(**{name: value for name, value in options.items() if value is not None})
+        return Settings(
+            _secrets_dir=_find_secrets(), **{name: value for name, value in options.items() if value is not None}
+        )
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
         name = "_".join(str(step) for step in fault["loc"][:1]).upper()
         raise SettingsError(f"SENTOPIC_{name}: {fault['msg']}") from None
-    except ValueError as error:  # a list that is not JSON
-        raise SettingsError(str(error)) from None
+    except ValueError as error:  # a list that is not JSON, a secret that may not be read
+        if isinstance(error.__cause__, OSError):
+            raise SettingsError(_tell_file(error.__cause__)) from None
+        field = re.search(r'field "(\w+)"', str(error))
+        raise SettingsError(f"SENTOPIC_{field[1].upper()}: it must be a JSON list" if field else str(error)) from None
+    except OSError as error:
+        raise SettingsError(_tell_file(error)) from None
+
+
+def _tell_file(error: OSError) -> str:
+    return f"{error.filename}: {(error.strerror or str(error)).lower()}"
+
+
+def _find_secrets() -> Path | None:
+    named = os.environ.get("SENTOPIC_SECRETS_DIR")
+    if named and not Path(named).is_dir():
+        raise SettingsError(f"SENTOPIC_SECRETS_DIR: {named} is no directory")
+    place = Path(named) if named else SECRETS
+    return place if place.is_dir() else None

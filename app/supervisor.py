@@ -103,9 +103,9 @@ class _Worker:
 
     @property
     def silent_at(self) -> float:
-        """When it has said nothing for too long. One that was dismissed has no event loop left to beat in."""
+        """When it has said nothing for too long. One that was dismissed speaks until it has nothing more to answer."""
         if self.dismissed:
-            return self.kill_at
+            return min(self.kill_at, self.heard + HUNG_AFTER_S)
         return self.heard + HUNG_AFTER_S if self.ready else min(self.started + START_S, self.heard + STUCK_AFTER_S)
 
     def listen(self) -> None:

@@ -41,12 +41,14 @@ def serving(*options: str | Path, stderr: IO[str] | None = None) -> Iterator[tup
             process.terminate()
 
 
-def fail(*options: str | Path, code: int = 1) -> str:
-    """Runs a service that must not start, and returns its one line."""
-    ran = subprocess.run(command(*options), capture_output=True, text=True, cwd=ROOT, timeout=30, check=False)
+def fail(*options: str | Path, code: int = 1, cwd: Path = ROOT, lines: int = 1) -> str:
+    """Runs a service that must not start, and returns its one line. Permissions count, even for root."""
+    powerless = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    line, environment = [*powerless, *command(*options)], {**os.environ, "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(line, capture_output=True, text=True, cwd=cwd, env=environment, timeout=30, check=False)
     assert ran.returncode == code
     assert ran.stdout == ""
-    if code == 1:
+    if lines:
         assert ran.stderr.count("\n") == 1
         assert ran.stderr.startswith("sentopic: ")
     return ran.stderr
@@ -123,7 +125,8 @@ def test_taken_port_is_one_line() -> None:
 
 
 def test_directory_without_bundles_is_one_line(tmp_path: Path) -> None:
-    assert f"{tmp_path}: no bundle stands there" in fail("--port", "0", "--artifacts", tmp_path)
+    told = fail("--port", "0", "--artifacts", tmp_path, "--host", "0.0.0.0")
+    assert f"{tmp_path}: no bundle stands there" in told
 
 
 def test_missing_bundle_is_one_line(tmp_path: Path) -> None:
@@ -138,6 +141,57 @@ def test_altered_bundle_never_becomes_ready(tmp_path: Path, workers: str) -> Non
     (bundle / "model.keras").write_bytes(data)
     line = fail("--port", "0", "--bundle", bundle, "--workers", workers)
     assert f"{bundle / 'model.keras'}: it is not the file that was sealed" in line
+
+
+@pytest.mark.parametrize(
+    ("closed", "mode", "named", "workers"),
+    [
+        ("topic/gru", 0, "topic/gru/bundle.json", "1"),  # a regression: it was looked up whether that is a link
+        ("topic/gru", 0o311, "topic/gru", "1"),
+        ("topic/gru", 0o311, "topic/gru", "2"),
+        ("topic", 0, "topic", "1"),  # a regression: only the other task was served
+        (".", 0, "", "1"),
+        ("topic/gru/words.txt", 0, "topic/gru/words.txt", "1"),
+    ],
+)
+def test_what_may_not_be_read_is_one_line(tmp_path: Path, closed: str, mode: int, named: str, workers: str) -> None:
+    artifacts = tmp_path / "artifacts"
+    shutil.copytree(SHIPPED / "topic" / "gru", artifacts / "topic" / "gru")
+    shutil.copytree(SHIPPED / "sentiment" / "gru", artifacts / "sentiment" / "gru")
+    (artifacts / closed).chmod(mode)
+    try:
+        told = fail("--port", "0", "--artifacts", artifacts, "--workers", workers)
+    finally:
+        (artifacts / closed).chmod(0o700)
+    assert told == f"sentopic: {artifacts / named}: permission denied\n"
+
+
+def test_file_of_settings_that_may_not_be_read_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / ".env").touch(mode=0)
+    assert fail(code=2, cwd=tmp_path) == "sentopic: .env: permission denied\n"
+
+
+@pytest.mark.parametrize(("jobs", "whose"), [("jobs", "jobs'"), ("", "feedback's")])
+def test_database_out_of_reach_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, jobs: str, whose: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    monkeypatch.setenv("SENTOPIC_JOBS", str(tmp_path / jobs) if jobs else "")
+    monkeypatch.setenv("SENTOPIC_DATABASE", f"postgresql+pg8000://sentopic:secret@127.0.0.1:{port}/sentopic")
+    for workers in ("1", "2"):
+        told = fail("--port", "0", "--workers", workers, "--bundle", SHIPPED / "topic" / "gru")
+        assert told.startswith(f"sentopic: the {whose} database: ")
+        assert "secret" not in told
+
+
+@pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="needs a machine without a GPU")
+def test_gpu_that_is_asked_for_and_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENTOPIC_REQUIRE_GPU", "true")
+    for workers in ("1", "2"):
+        told = fail("--port", "0", "--workers", workers, "--bundle", SHIPPED / "topic" / "gru")
+        why = "no NVIDIA device is there"
+        assert told == f"sentopic: a GPU is asked for (SENTOPIC_REQUIRE_GPU), but {why}\n"
 
 
 def test_two_bundles_of_one_name_are_refused(tmp_path: Path) -> None:
@@ -181,8 +235,8 @@ def test_only_trusted_bundles_are_served(monkeypatch: pytest.MonkeyPatch, worker
 
 
 def test_wrong_use_exits_with_2() -> None:
-    assert "usage:" in fail("--engine", "cuda", code=2)
-    assert "usage:" in fail("--no-such-option", code=2)
+    assert "usage:" in fail("--engine", "cuda", code=2, lines=0)
+    assert "usage:" in fail("--no-such-option", code=2, lines=0)
 
 
 @needs_proc

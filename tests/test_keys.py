@@ -4,6 +4,7 @@ import json
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -171,6 +172,22 @@ def test_file_of_keys_keeps_its_owner_and_mode(tmp_path: Path) -> None:
     create(store, "second", ["predict"])
     after = path.stat()
     assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+
+
+def test_table_that_two_services_make_at_once_is_there_for_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = f"sqlite:///{tmp_path}/keys.db"
+    store: Any = open_store(place)
+
+    def lose(line: object) -> None:
+        """Has looked whether there is a table, and makes it a moment after another one."""
+        monkeypatch.undo()
+        open_store(place).read()
+        store._keys.create(line)
+
+    monkeypatch.setattr(store._keys.metadata, "create_all", lose)
+    assert store.read() == []
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,18 @@
 
 import asyncio
 import gc
+import importlib
+import importlib.util
+import sys
 import weakref
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from app.engines import open as engines
+from app.errors import StartError
 from app.main import GARBAGE_THRESHOLD, create_app
 from app.settings import SHIPPED, Settings
 
@@ -59,3 +68,74 @@ def test_application_that_has_stopped_keeps_no_engine() -> None:
     gc.unfreeze()
     gc.collect()
     assert engine() is None
+
+
+class Passed(Exception):  # noqa: N818 - it is none
+    pass
+
+
+@pytest.fixture
+def gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
+    """A machine with TensorFlow; `device` is NVIDIA's file, `sees` what TensorFlow makes of it. No bundles."""
+
+    def stop(*_: object) -> None:
+        raise Passed
+
+    machine = SimpleNamespace(device=tmp_path / "nvidiactl", sees=False)
+    monkeypatch.setattr(engines, "_DEVICE", machine.device)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: object())
+    monkeypatch.setitem(sys.modules, "app.engines.keras", SimpleNamespace(sees_gpu=lambda: machine.sees))
+    monkeypatch.setattr("app.main.read_bundles", lambda _: [])
+    monkeypatch.setattr("app.main._open_metrics", stop)  # what comes next
+    return machine
+
+
+def test_engine_for_gpus_without_one_says_so_and_runs(gpus: SimpleNamespace, caplog: pytest.LogCaptureFixture) -> None:
+    for place in (0, 1):  # one of several workers is enough
+        with pytest.raises(Passed):
+            create_app(Settings(engine="keras"), place=place)
+    (told,) = caplog.messages
+    assert told.startswith("WARNING: no NVIDIA device is there: the keras engine runs on the CPU")
+    gpus.device.touch()
+    with pytest.raises(Passed):
+        create_app(Settings(engine="auto"))
+    assert caplog.messages[-1].startswith("WARNING: TensorFlow cannot use the NVIDIA device")
+
+
+def test_engine_with_its_gpu_says_nothing(gpus: SimpleNamespace, caplog: pytest.LogCaptureFixture) -> None:
+    gpus.device.touch()
+    gpus.sees = True
+    for require in (False, True):
+        with pytest.raises(Passed):
+            create_app(Settings(engine="auto", require_gpu=require))
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("engine", "device", "why"),
+    [
+        ("keras", False, "no NVIDIA device is there"),
+        ("keras", True, "TensorFlow cannot use the NVIDIA device"),
+        ("auto", False, "no NVIDIA device is there"),
+        ("onnx", True, "the onnx engine runs on the CPU"),
+    ],
+)
+def test_without_the_gpu_that_is_asked_for_nothing_starts(
+    gpus: SimpleNamespace, engine: Any, device: bool, why: str
+) -> None:
+    if device:
+        gpus.device.touch()
+    with pytest.raises(StartError, match=f"but {why}$"):
+        create_app(Settings(engine=engine, require_gpu=True))
+
+
+def test_tensorflow_that_cannot_be_loaded_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A regression: in a read-only container without /tmp its import failed with a page of traceback."""
+
+    def load(_: str) -> None:
+        raise FileNotFoundError(2, "No usable\ntemporary directory")
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: object())
+    monkeypatch.setattr(importlib, "import_module", load)
+    with pytest.raises(StartError, match=r"^TensorFlow cannot be loaded \(.*No usable temporary directory\)$"):
+        create_app(Settings(engine="keras"))

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -111,6 +112,17 @@ def test_whoever_is_asked_tells_the_sum_of_all_processes() -> None:
     assert 'sentopic_queue_windows{model="gru",task="sentiment"} 10.0' in ran.stdout
 
 
+def test_memory_is_told_of_each_worker_that_is_there(manifests: list[Manifest]) -> None:
+    metrics = Metrics(manifests, "onnx", "1.2.3", rows=3)
+    metrics.take_row(2)
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    metrics._processes[1] = gone.pid
+    found = told(metrics)
+    assert found["sentopic_worker_memory_bytes", "0"] == found["sentopic_worker_memory_bytes", "1"] == 0
+    assert 20e6 < found["sentopic_worker_memory_bytes", "2"] < 20e9
+
+
 def test_process_that_takes_anothers_place_goes_on_counting_and_has_an_empty_queue(manifests: list[Manifest]) -> None:
     metrics = Metrics(manifests, "onnx", "1.2.3", rows=2)
     metrics.take_row(1)
@@ -124,3 +136,22 @@ def test_process_that_takes_anothers_place_goes_on_counting_and_has_an_empty_que
     assert found["sentopic_queue_windows", "gru", "sentiment"] == 0
     assert found["sentopic_requests_in_progress",] == 0
     assert found["sentopic_queue_seconds_count", "gru", "sentiment"] == 2
+
+
+def test_what_is_counted_elsewhere_is_told_too(manifests: list[Manifest]) -> None:
+    one, other = (Metrics(manifests, "onnx", "1.2.3") for _ in range(2))
+    for metrics, requests in ((one, 2), (other, 3)):
+        for _ in range(requests):
+            metrics.begin_request()
+            metrics.end_request("sentiment", "single", 200, 0.1)
+    other.begin_request()
+    one.hear_others(other.tell_own())
+    assert told(one)["sentopic_request_seconds_count", "single", "200", "sentiment"] == 5
+    assert told(one)["sentopic_requests_in_progress",] == 1
+    assert np.frombuffer(one.tell_own())[one.gauges].sum() == 0, "what was heard is not passed on"
+    assert np.frombuffer(other.tell_own())[other.gauges].sum() == 1
+
+
+def test_numbers_that_mean_the_same_have_one_layout(manifests: list[Manifest]) -> None:
+    both, again, one = (Metrics(served, "onnx", "1.2.3") for served in (manifests, manifests, manifests[:1]))
+    assert both.layout == again.layout != one.layout

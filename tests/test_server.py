@@ -39,7 +39,7 @@ class Stage:
                 yield
                 self.running.discard(number)
 
-            return app, running()
+            return app, running(), asyncio.Event()
 
         return build
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from app.cli import main
-from app.errors import SettingsError
+from app.database import Database
+from app.errors import JobStoreError, SettingsError, StartError
+from app.rates import open_rates
 from app.settings import SHIPPED, Settings, load_settings
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
@@ -56,6 +58,45 @@ def test_file_is_read_and_an_option_comes_before_it(tmp_path: Path) -> None:
     assert (settings.port, settings.workers) == (8200, 3)
 
 
+def test_secret_is_a_file_and_the_environment_comes_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sentopic_database").write_text("postgresql+pg8000://sentopic:hidden@db/sentopic\n")
+    (tmp_path / "sentopic_rate").write_text("5/hour")
+    (tmp_path / "postgres_password").write_text("another's")
+    monkeypatch.setenv("SENTOPIC_SECRETS_DIR", str(tmp_path))
+    monkeypatch.setenv("SENTOPIC_RATE", "9/hour")
+    settings = load_settings()
+    assert (settings.database, settings.rate) == ("postgresql+pg8000://sentopic:hidden@db/sentopic", "9/hour")
+
+
+def test_secrets_are_looked_for_where_containers_have_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sentopic_keys").write_text("keys.jsonl")
+    monkeypatch.setattr("app.settings.SECRETS", tmp_path)
+    assert load_settings().keys == "keys.jsonl"
+    monkeypatch.setattr("app.settings.SECRETS", tmp_path / "none")
+    assert load_settings().keys is None
+
+
+def test_secrets_that_cannot_be_read_are_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SENTOPIC_SECRETS_DIR", str(tmp_path / "none"))
+    assert main(["serve"]) == 2
+    secret = tmp_path / "sentopic_rate"
+    secret.write_text("5/hour")
+
+    def refuse(self: Path, *_: object, **__: object) -> str:  # root may read whatever mode a file has
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setenv("SENTOPIC_SECRETS_DIR", str(tmp_path))
+    assert main(["serve"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(": ")[2] for line in lines] == [
+        f"SENTOPIC_SECRETS_DIR: {tmp_path / 'none'} is no directory",
+        f"{secret}: permission denied",
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -83,3 +124,31 @@ def test_bad_setting_is_named_in_one_line(
     error = capsys.readouterr().err
     assert name.lower() in error.lower()
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("HOST", "", "SENTOPIC_HOST: "),
+        ("BUNDLE", "x", "SENTOPIC_BUNDLE: it must be a JSON list"),
+        ("TRACE_ENDPOINT", "http://[", "SENTOPIC_TRACE_ENDPOINT: "),
+    ],
+)
+def test_values_that_cannot_work_are_refused_by_name(
+    name: str, value: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"SENTOPIC_{name}", value)
+    with pytest.raises(SettingsError, match=told):
+        load_settings()
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
+def test_database_that_keeps_nothing_is_refused(url: str) -> None:
+    with pytest.raises(JobStoreError) as raised:
+        Database(url, JobStoreError)
+    assert "keeps nothing" in raised.value.reason
+
+
+def test_rate_that_lets_nothing_through_is_refused() -> None:
+    with pytest.raises(StartError, match="let something through"):
+        open_rates("0/second", "memory://")

@@ -280,7 +280,9 @@ def test_second_sigterm_hurries_nobody(tmp_path: Path) -> None:
         lifeline.tell_ready()
         while not ends:
             time.sleep(0.02)
-        time.sleep(1)
+        for _ in range(50):
+            time.sleep(0.02)
+            lifeline.beat()
         (here / f"{lifeline.place} answered all").touch()
     """
     with playing(tmp_path, scene) as play:

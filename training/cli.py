@@ -24,7 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"sentopic-train: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
     except ModuleNotFoundError as error:
-        print(f"sentopic-train: {error.name} is not installed; training needs `make environment`", file=sys.stderr)
+        needed = "training needs sentopic[train] (in a checkout: make environment)"
+        print(f"sentopic-train: {error.name} is not installed; {needed}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         goes_on = {fit.run: "; the same command with --resume goes on", steps.run: "; the same command goes on"}

@@ -78,14 +78,23 @@ def run_trials(
     for recipe, seeds in recipes:
         dataset = load(recipe.data)
         for seed in range(1, seeds + 1):
-            folder = out / f"{recipe.id}-{seed}"
+            folder = folder_of(out, recipe, seed)
             directory = folder / dataset.task / recipe.model
             if (directory / MANIFEST).exists():
                 _check_same(directory, recipe, seed, dataset)
             else:
-                watch = _watch(recipe, dataset, folder / _WATCHED)
-                fit(recipe, dataset, folder, seed=seed, resume=True, watch=watch, say=say)
+                train(recipe, seed, dataset, folder, say)
             yield _ask(recipe, seed, read_bundle(directory), dataset, folder)
+
+
+def folder_of(out: Path, recipe: Recipe, seed: int) -> Path:
+    """Where a run has all that it makes."""
+    return out / f"{recipe.id}-{seed}"
+
+
+def train(recipe: Recipe, seed: int, dataset: Dataset, folder: Path, say: Callable[[str], None]) -> None:
+    """One run, here. What was interrupted goes on."""
+    fit(recipe, dataset, folder, seed=seed, resume=True, watch=_watch(recipe, dataset, folder / _WATCHED), say=say)
 
 
 def summarise(trials: Sequence[Trial]) -> Figures:

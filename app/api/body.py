@@ -29,9 +29,10 @@ _UNKNOWN_FIELD: dict[str, object] = {
 }
 """Its name is the client's own text, so it is left out."""
 
-_PLAIN = {
-    "string_pattern_mismatch": "There is nothing to read but white space",
-}
+NOT_BLANK = r"[^ \t\r\n]"
+"""What a text must have. Other patterns are told as they are: they say what is wanted, and nothing of what was sent."""
+
+_BLANK = "There is nothing to read but white space"
 _MOST_DIGITS = 18
 """Of a length that can be right, whatever is set."""
 
@@ -105,7 +106,8 @@ def _explain(error: ValidationError, body: bytes) -> NotJsonError | InvalidReque
 
 def describe_fault(detail: Any) -> dict[str, object]:
     """Type, place and message."""
-    return {"loc": list(detail["loc"]), "type": detail["type"], "msg": _PLAIN.get(detail["type"], detail["msg"])}
+    is_blank = detail["type"] == "string_pattern_mismatch" and f"'{NOT_BLANK}'" in detail["msg"]
+    return {"loc": list(detail["loc"]), "type": detail["type"], "msg": _BLANK if is_blank else detail["msg"]}
 
 
 def _is_json(body: bytes) -> bool:

@@ -21,6 +21,7 @@ STATUSES: Final[dict[type[errors.SentopicError], int]] = {
     errors.UnauthorizedError: 401,
     errors.ForbiddenError: 403,
     errors.StrangeOriginError: 403,
+    errors.StrangeHostError: 403,
     errors.UnknownTaskError: 404,
     errors.UnknownModelError: 404,
     errors.UnknownPaperError: 404,

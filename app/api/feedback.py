@@ -9,12 +9,13 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 
-from app.admission import Admission
 from app.api import errors, schemas
 from app.api.body import read_json
 from app.api.edge import ASKED
 from app.api.options import Options, parameter, read_options
+from app.api.questions import Questions
 from app.api.routes import DirectRoute, document_body
+from app.api.security import Visitors
 from app.classifier import Catalog
 from app.errors import InvalidRequestError, TextTooLongError, UnknownFeedbackError
 from app.feedback import Book, Feedback
@@ -66,20 +67,28 @@ class FeedbackOut(BaseModel):
     has_text: bool = Field(description="Whether the text is kept, too.")
 
 
-def install(app: FastAPI, catalog: Catalog, book: Book | None, settings: Settings, admission: Admission) -> None:
+def install(
+    app: FastAPI,
+    catalog: Catalog,
+    book: Book | None,
+    settings: Settings,
+    visitors: Visitors,
+    questions: Questions,
+) -> None:
     """Without a book there is no such route."""
     if book is None:
         return
 
     async def take(request: Request) -> Response:
         request.scope[ASKED] = NO_TASK, "feedback"
-        said = await read_json(request, FeedbackIn, settings, admission)
+        visitors.admit_host(dict(request.scope["headers"]))
+        said = await read_json(request, FeedbackIn, settings, app.state.admission)
         if said.label not in {label.name for label in catalog.find(said.task).manifest.labels}:
             raise InvalidRequestError([_STRANGE_LABEL])
         request.scope[ASKED] = said.task, "feedback"
         if said.text is not None and len(said.text) > settings.max_text_chars:
             raise TextTooLongError(settings.max_text_chars)
-        with admission.permit(retry_after_s=1):
+        async with questions.asked():
             owner = str(request.scope.get(KEY, ""))
             await book.note(Feedback(owner, said.id, said.task, said.label, said.text, time.time()))
         told = FeedbackOut(id=said.id, task=said.task, label=said.label, has_text=said.text is not None)
@@ -87,11 +96,12 @@ def install(app: FastAPI, catalog: Catalog, book: Book | None, settings: Setting
 
     async def withdraw(request: Request) -> Response:
         request.scope[ASKED] = NO_TASK, "feedback"
+        visitors.admit_host(dict(request.scope["headers"]))
         read_options(request, Options)
         answer_id = request.path_params["id"]
         if not re.fullmatch(_ID, answer_id):
             raise UnknownFeedbackError
-        with admission.permit(retry_after_s=1):
+        async with questions.asked():
             await book.withdraw(str(request.scope.get(KEY, "")), answer_id)
         return Response(status_code=204)
 
@@ -99,14 +109,14 @@ def install(app: FastAPI, catalog: Catalog, book: Book | None, settings: Setting
     app.router.add_api_route(
         "/feedback", take, methods=["POST"], operation_id="give_feedback", summary="Say which label is right",
         description=_ABOUT, response_model=FeedbackOut, status_code=202, response_description="It is kept.",
-        responses=errors.documented(400, 404, 413, 415, 422, 503, 507),
+        responses=errors.documented(400, 403, 404, 413, 415, 422, 503, 504, 507),
         openapi_extra=document_body(FeedbackIn, {"a correction": _EXAMPLE}),
         **common,
     )  # fmt: skip
     app.router.add_api_route(
         "/feedback/{id}", withdraw, methods=["DELETE"], operation_id="withdraw_feedback", status_code=204,
         summary="Takes back what was said of an answer", response_description="It is gone, with its text.",
-        responses=errors.documented(404, 422, 503),
+        responses=errors.documented(403, 404, 422, 503, 504),
         openapi_extra={
             "parameters": [parameter("id", {"type": "string"}, "Of the answer.", required=True, place="path")]
         },

@@ -18,6 +18,10 @@ MEDIA_TYPES: Final[dict[Format, str]] = {
     "lines": "text/plain",
 }
 FORMAT_SCHEMA: Final[dict[str, Any]] = {"type": "string", "enum": list(FORMATS)}
+PLACE_SCHEMA: Final[dict[str, Any]] = {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,9})?-[0-9a-f]{32}$"}
+MOST_LISTED: Final = 100
+"""Jobs in one answer."""
+
 COLUMN_SCHEMA: Final[dict[str, Any]] = {"type": "string", "minLength": 1, "maxLength": 1_000, "pattern": "^[^\\x00]+$"}
 
 
@@ -28,9 +32,22 @@ class JobOptions(Options):
     text: Annotated[str | None, Field(min_length=1, max_length=1_000, pattern=COLUMN_SCHEMA["pattern"])] = None
 
 
+class ListOptions(Options):
+    limit: Annotated[int, Field(ge=1, le=MOST_LISTED)] = MOST_LISTED
+    before: Annotated[str | None, Field(pattern=PLACE_SCHEMA["pattern"])] = None
+
+    @property
+    def behind(self) -> tuple[float, str] | None:
+        if self.before is None:
+            return None
+        created, _, job_id = self.before.partition("-")
+        return float(created), job_id
+
+
 class ResultOptions(Options):
     format: Format | None = None
     partial: bool = False
+    named: bool = True
 
 
 class JobOut(BaseModel):
@@ -57,6 +74,12 @@ class JobListOut(BaseModel):
     """Whoever asks sees the jobs of his key, or where no keys are asked for, all."""
 
     jobs: list[JobOut] = Field(description="The newest first.")
+    next: str | None = Field(description="Where there are more: `before`, to ask for them with. Else null.")
+
+
+def tell_place(job: Job) -> str:
+    """Where in the list of jobs it stands, whether it is there or not."""
+    return f"{job.created!r}-{job.id}"
 
 
 def tell(job: Job) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """`/jobs`: bulk files over HTTP. A file is a request's body, and its result a file again."""
 
+import asyncio
 import re
 import secrets
 import time
@@ -18,17 +19,22 @@ from app.api.job_schemas import (
     COLUMN_SCHEMA,
     FORMAT_SCHEMA,
     MEDIA_TYPES,
+    MOST_LISTED,
+    PLACE_SCHEMA,
     JobListOut,
     JobOptions,
     JobOut,
+    ListOptions,
     ResultOptions,
     tell,
+    tell_place,
 )
 from app.api.leaving import patient_until_left
 from app.api.options import Kind, Options, parameter, read_options
-from app.api.results import open_result, refuse_parquet_without_its_library, take_long
+from app.api.questions import Questions
+from app.api.results import Results, refuse_parquet_without_its_library, take_long
 from app.api.routes import DirectRoute
-from app.api.security import refuse_strangers
+from app.api.security import Visitors, name_client
 from app.classifier import Catalog
 from app.errors import ClientLeftError, NoJobsError, UnknownJobError, UnsupportedMediaTypeError
 from app.files.rows import FORMATS, Format
@@ -54,12 +60,17 @@ _ABOUT_RESULT: Final = (
 class _Desk:
     """What the routes have in common."""
 
-    def __init__(self, catalog: Catalog, office: Office, places: Places, origins: Sequence[str]) -> None:
-        self._catalog, self._office, self._places, self._origins = catalog, office, places, origins
+    def __init__(
+        self, catalog: Catalog, office: Office, places: Places, visitors: Visitors, questions: Questions
+    ) -> None:
+        self._catalog, self._office, self._places = catalog, office, places
+        self._visitors, self._questions = visitors, questions
+        self._results = Results(office, places)
 
     async def take(self, request: Request) -> Response:
         headers = dict(request.scope["headers"])
-        refuse_strangers(headers, self._origins)
+        self._visitors.admit_host(headers)
+        self._visitors.admit_origin(headers)
         options = read_options(request, JobOptions)
         classifier = self._catalog.find(options.task, options.model)
         request.scope[ASKED] = options.task, "jobs"
@@ -69,7 +80,7 @@ class _Desk:
             status="uploading", created=time.time(), size=0,
         )  # fmt: skip
         declared = headers.get(b"content-length")
-        with self._places.take() as place:
+        with self._places.take(name_client(request.scope)) as place:
             take_long(request)
             size = None if declared is None else read_length(declared)
             async with patient_until_left(request.scope):
@@ -77,23 +88,32 @@ class _Desk:
         return Response(to_json(tell(job)), 202, {"Location": f"/jobs/{job.id}"}, "application/json")
 
     async def list(self, request: Request) -> Response:
-        _begin(request, Options)
-        jobs = await self._office.list_of(_owner(request))
-        return _respond({"jobs": [tell(job) for job in jobs]})
+        options = self._begin(request, ListOptions)
+        async with self._questions.asked():
+            jobs = await self._office.list_of(_owner(request), options.limit + 1, options.behind)
+            return await asyncio.to_thread(_list, jobs, options.limit)
 
     async def show(self, request: Request) -> Response:
-        _begin(request, Options)
-        return _respond(tell(await self._find(request)))
+        self._begin(request, Options)
+        async with self._questions.asked():
+            return _respond(tell(await self._find(request)))
 
     async def remove(self, request: Request) -> Response:
-        _begin(request, Options)
-        await self._office.remove(await self._find(request))
+        self._begin(request, Options)
+        async with self._questions.asked():
+            await self._office.remove(await self._find(request))
         return Response(status_code=204)
 
     async def give(self, request: Request) -> Response:
-        options = _begin(request, ResultOptions)
-        job = await self._find(request)
-        return await open_result(request, options, job, self._office.result(job), self._places)
+        options = self._begin(request, ResultOptions)
+        async with self._questions.asked():
+            job = await self._find(request)
+            return await self._results.open(request, options, job)
+
+    def _begin(self, request: Request, kind: type[Kind]) -> Kind:
+        request.scope[ASKED] = NO_TASK, "jobs"
+        self._visitors.admit_host(dict(request.scope["headers"]))
+        return read_options(request, kind)
 
     async def _find(self, request: Request) -> Job:
         job_id = request.path_params["id"]
@@ -102,12 +122,23 @@ class _Desk:
         return await self._office.find(job_id, _owner(request))
 
 
-def install(app: FastAPI, catalog: Catalog, office: Office | None, places: Places, origins: Sequence[str]) -> None:
-    """`places`: for files on their way. Without an office, there are no jobs. `origins`: whose pages may ask."""
+def install(
+    app: FastAPI,
+    catalog: Catalog,
+    office: Office | None,
+    places: Places,
+    visitors: Visitors,
+    questions: Questions,
+) -> None:
+    """`places`: for files on their way. Without an office, there are no jobs."""
     if office is None:
         app.add_api_route("/jobs{rest:path}", _refuse, methods=["GET", "POST", "DELETE"], include_in_schema=False)
         return
-    desk = _Desk(catalog, office, places, origins)
+    desk = _Desk(catalog, office, places, visitors, questions)
+    pages = [
+        parameter("limit", {"type": "integer", "minimum": 1, "maximum": MOST_LISTED}, "How many at once."),
+        parameter("before", PLACE_SCHEMA, "Only older ones: what `next` says."),
+    ]
     name = parameter("id", {"type": "string"}, "Of the job.", required=True, place="path")
     _add(
         app, "POST", "/jobs", desk.take, "create_job", "Hand in a file to be classified",
@@ -116,24 +147,26 @@ def install(app: FastAPI, catalog: Catalog, office: Office | None, places: Place
         openapi_extra={"parameters": _describe_options(catalog), "requestBody": {"required": True, "content": _BODIES}},
     )  # fmt: skip
     _add(
-        app, "GET", "/jobs", desk.list, "list_jobs", "One's own jobs", 422, 503,
-        response_model=JobListOut, response_description="The newest first.",
+        app, "GET", "/jobs", desk.list, "list_jobs", "One's own jobs", 403, 404, 422, 503, 504,
+        response_model=JobListOut, response_description="The newest first.", openapi_extra={"parameters": pages},
     )  # fmt: skip
     _add(
-        app, "GET", "/jobs/{id}", desk.show, "show_job", "How far a job is", 404, 422, 503,
+        app, "GET", "/jobs/{id}", desk.show, "show_job", "How far a job is", 403, 404, 422, 503, 504,
         response_model=JobOut, response_description="How far it is.", openapi_extra={"parameters": [name]},
     )  # fmt: skip
     _add(
-        app, "DELETE", "/jobs/{id}", desk.remove, "delete_job", "Ends a job, and forgets its files", 404, 422, 503,
+        app, "DELETE", "/jobs/{id}", desk.remove, "delete_job", "Ends a job, and forgets its files",
+        403, 404, 422, 503, 504,
         status_code=204, response_description="It is gone.", openapi_extra={"parameters": [name]},
     )  # fmt: skip
     asked = [
         parameter("format", FORMAT_SCHEMA, "Another one than the file's."),
         parameter("partial", {"type": "boolean"}, "Of a job that has failed: the rows before that."),
+        parameter("named", {"type": "boolean"}, "False: whoever asks has a name for the file."),
     ]
     _add(
         app, "GET", "/jobs/{id}/result", desk.give, "get_result", "A job's result, as a file",
-        404, 409, 415, 416, 422, 503, more={200: {"description": "The file.", "content": _BODIES}},
+        403, 404, 409, 415, 416, 422, 503, 504, 507, more={200: {"description": "The file.", "content": _BODIES}},
         description=_ABOUT_RESULT, response_class=Response, openapi_extra={"parameters": [name, *asked]},
     )  # fmt: skip
 
@@ -163,14 +196,15 @@ async def _refuse() -> None:
     raise NoJobsError
 
 
-def _begin(request: Request, kind: type[Kind]) -> Kind:
-    request.scope[ASKED] = NO_TASK, "jobs"
-    return read_options(request, kind)
-
-
 def _owner(request: Request) -> str:
     """A key's id; where none are asked for, nobody's."""
     return str(request.scope.get(KEY, ""))
+
+
+def _list(jobs: Sequence[Job], most: int) -> Response:
+    listed = jobs[:most]
+    rest = tell_place(listed[-1]) if len(jobs) > most else None
+    return _respond({"jobs": [tell(job) for job in listed], "next": rest})
 
 
 def _respond(content: dict[str, Any]) -> Response:

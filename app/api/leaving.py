@@ -1,15 +1,17 @@
 """What may take long gives way when the service ends, or takes up new models."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from app.errors import LeavingError
+from app.errors import LeavingError, SentopicError
 from app.scope import LEAVING
 
 PATIENCE_S: Final = 60.0
 """How long it may go on then."""
+
+_LOOK_S: Final = 2.0
 
 
 @asynccontextmanager
@@ -27,6 +29,28 @@ async def patient_until_left(scope: Mapping[str, Any], patience_s: float = PATIE
     except TimeoutError:
         if limit.expired():
             raise LeavingError from None
+        raise
+
+
+@asynccontextmanager
+async def while_there(is_there: Callable[[], bool], gone: SentopicError) -> AsyncIterator[None]:
+    """Ends what is done in it, some seconds after `is_there` says no. Raises `gone`."""
+
+    async def watch(limit: asyncio.Timeout) -> None:
+        while is_there():
+            await asyncio.sleep(_LOOK_S)
+        limit.reschedule(asyncio.get_running_loop().time())
+
+    try:
+        async with asyncio.timeout(None) as limit:
+            watching = asyncio.create_task(watch(limit))
+            try:
+                yield
+            finally:
+                watching.cancel()
+    except TimeoutError:
+        if limit.expired():
+            raise gone from None
         raise
 
 

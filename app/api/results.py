@@ -4,42 +4,65 @@ import asyncio
 import importlib.util
 import os
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from itertools import chain
 from pathlib import Path
 from threading import Event
-from typing import Final
+from typing import Any, Final
 
 from fastapi import Request
 from fastapi.responses import FileResponse, Response, StreamingResponse
-from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
-from starlette.types import Receive, Scope, Send
+from starlette.concurrency import run_in_threadpool
+from starlette.types import Message, Receive, Scope, Send
 
 from app.api.job_schemas import MEDIA_TYPES, ResultOptions
-from app.errors import JobNotDoneError, NoParquetError, RangeError, UnknownJobError
+from app.api.leaving import patient_until_left, while_there
+from app.api.security import name_client
+from app.errors import (
+    JobNotDoneError,
+    LeavingError,
+    NoParquetError,
+    OverloadedError,
+    RangeError,
+    UnknownJobError,
+)
 from app.files.open import Shape
 from app.files.rows import Format
 from app.jobs.convert import convert
 from app.jobs.job import Job
+from app.jobs.office import Office
 from app.places import Place, Places
-from app.scope import UNHURRIED
+from app.scope import ABORT, UNHURRIED
 
 _ENDINGS: Final[dict[Format, str]] = {"csv": "csv", "jsonl": "jsonl", "parquet": "parquet", "lines": "txt"}
 _ONE_RANGE: Final = re.compile(rb"bytes=(?:(\d{1,18})-(\d{1,18})?|-[1-9]\d{0,17})")
+_CONVERTING: Final = 2
+"""At once, each in a thread: Python's threads take turns, and others have to wait for theirs."""
 
 
-async def open_result(request: Request, options: ResultOptions, job: Job, path: Path, places: Places) -> Response:
-    """Raises JobNotDoneError, UnknownJobError, NoParquetError or RangeError. `places`: for what takes a thread."""
-    shape, form = job.written_as, options.format or job.format
-    if job.status != "done" and not (job.has_part and options.partial):
-        raise JobNotDoneError(job.status, has_part=job.has_part)
-    if form == "parquet":
-        refuse_parquet_without_its_library()
-    take_long(request)
-    name = f"{job.task}-{job.id[:8]}{'' if job.status == 'done' else '-part'}.{_ENDINGS[form]}"
-    if form == job.format or shape is None:
-        return await run_in_threadpool(_File, path, form, name)
-    return _Converted(path, shape, form, name, places)
+class Results:
+    """All that are being read. Each has a place (`app.places`): it has files open, and may take a thread's time."""
+
+    def __init__(self, office: Office, places: Places) -> None:
+        self._office, self._places = office, places
+        self._converting = asyncio.Semaphore(_CONVERTING)
+
+    async def open(self, request: Request, options: ResultOptions, job: Job) -> Response:
+        """Raises JobNotDoneError, UnknownJobError, NoParquetError, or RangeError."""
+        shape, form = job.written_as, options.format or job.format
+        if job.status != "done" and not (job.has_part and options.partial):
+            raise JobNotDoneError(job.status, has_part=job.has_part)
+        if form == "parquet":
+            refuse_parquet_without_its_library()
+        take_long(request)
+        name = f"{job.task}-{job.id[:8]}{'' if job.status == 'done' else '-part'}.{_ENDINGS[form]}"
+        attached = f'attachment; filename="{name}"' if options.named else "attachment"
+        path = self._office.result(job)
+        if form == job.format or shape is None:
+            return await run_in_threadpool(_File, path, form, attached, self._places)
+        lend = self._office.lend(job) if form == "parquet" else None
+        return _Converted(path, shape, form, attached, self._places, self._converting, lend)
 
 
 def refuse_parquet_without_its_library() -> None:
@@ -63,56 +86,119 @@ def _mend_range(scope: Scope, size: int) -> None:
             raise RangeError(size)
 
 
-class _File(FileResponse):
-    """It is open from the beginning: who deletes the job meanwhile takes nothing from whoever reads."""
+@asynccontextmanager
+async def _sending(
+    scope: Scope, send: Send, places: Places, is_there: Callable[[], bool]
+) -> AsyncIterator[tuple[Place, Send]]:
+    """What is sent in it ends when its place is lost, a while after the service has begun to leave, or with the file.
 
-    def __init__(self, path: Path, form: Format, name: str) -> None:
+    Then whoever reads is told why, or if the answer has begun, his connection is closed.
+    """
+    began = False
+
+    async def sending(message: Message) -> None:
+        nonlocal began
+        began = True
+        await send(message)
+        place.note(len(message.get("body", b"")))
+
+    try:
+        with places.take(name_client(scope)) as place:
+            async with patient_until_left(scope), while_there(is_there, UnknownJobError()):
+                yield place, sending
+    except (OverloadedError, LeavingError, UnknownJobError):
+        if not began or ABORT not in scope:
+            raise
+        scope[ABORT]()
+
+
+class _File(FileResponse):
+    """It is open from the beginning: who deletes the job meanwhile takes nothing that has been promised."""
+
+    def __init__(self, path: Path, form: Format, attached: str, places: Places) -> None:
         """Raises UnknownJobError."""
         try:
             self._descriptor = os.open(path, os.O_RDONLY)
-        except OSError:
+        except FileNotFoundError:
             raise UnknownJobError from None
+        self._places = places
         found = os.fstat(self._descriptor)
         self._size = found.st_size
-        super().__init__(f"/dev/fd/{self._descriptor}", media_type=MEDIA_TYPES[form], filename=name, stat_result=found)
+        headers = {"Content-Disposition": attached}
+        whole = f"/dev/fd/{self._descriptor}"
+        super().__init__(whole, headers=headers, media_type=MEDIA_TYPES[form], stat_result=found)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             _mend_range(scope, self._size)
-            await super().__call__(scope, receive, send)
+            async with _sending(scope, send, self._places, self._is_there) as (_, sending):
+                await super().__call__(scope, receive, sending)
         finally:
             os.close(self._descriptor)
 
+    def _is_there(self) -> bool:
+        """Nobody sees how much room a deleted file takes that is still open."""
+        return os.fstat(self._descriptor).st_nlink > 0
+
 
 class _Converted(StreamingResponse):
-    """It costs a thread's time, so that there are no more of them at once than streams and uploads together."""
+    """It costs a thread's time, a few of them at once."""
 
-    def __init__(self, path: Path, shape: Shape, form: Format, name: str, places: Places) -> None:
-        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    def __init__(
+        self,
+        path: Path,
+        shape: Shape,
+        form: Format,
+        attached: str,
+        places: Places,
+        converting: asyncio.Semaphore,
+        lend: Any,
+    ) -> None:
+        """`lend`: an asynchronous context manager that has the room on the disk which it takes, if it takes any."""
+        headers = {"Content-Disposition": attached}
         super().__init__(iter(()), media_type=MEDIA_TYPES[form], headers=headers)
         self._from, self._shape, self._form, self._places = path, shape, form, places
+        self._converting, self._lend = converting, lend
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._places.take() as place:
-            wanted = Event()
-            wanted.set()
-            pieces = convert(self._from, self._shape, self._form, wanted.is_set)
-            watching = asyncio.create_task(_watch(receive, wanted))
-            try:
-                first = await self._begin(pieces, place)  # before anything is answered: it may be gone
-                watching.cancel()
-                self.body_iterator = _note(iterate_in_threadpool(chain([first], pieces)), place)
-                await super().__call__(scope, receive, send)
-            finally:
-                watching.cancel()
-                wanted.clear()
+        async with _sending(scope, send, self._places, self._from.exists) as (place, sending):
+            if self._lend is None:
+                await self._convert(scope, receive, sending, place)
+                return
+            async with self._lend:
+                await self._convert(scope, receive, sending, place)
 
-    async def _begin(self, pieces: Iterator[bytes], place: Place) -> bytes:
+    async def _convert(self, scope: Scope, receive: Receive, send: Send, place: Place) -> None:
+        wanted = Event()
+        wanted.set()
+        pieces = convert(self._from, self._shape, self._form, wanted.is_set)
+        watching = asyncio.create_task(_watch(receive, wanted))
         try:
             with place.at_work():
-                return await run_in_threadpool(next, pieces, b"")
-        except OSError:
+                first = await self._next(pieces)  # before anything is answered: it may be gone
+            watching.cancel()
+            self.body_iterator = self._iterate(chain([first] if first else [], pieces))
+            await super().__call__(scope, receive, send)
+        finally:
+            watching.cancel()
+            wanted.clear()
+
+    async def _iterate(self, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+        while piece := await self._next(pieces):
+            yield piece
+
+    async def _next(self, pieces: Iterator[bytes]) -> bytes:
+        """Raises UnknownJobError."""
+        try:
+            async with self._converting:
+                return await run_in_threadpool(_take, pieces)
+        except FileNotFoundError:
             raise UnknownJobError from None
+
+
+def _take(pieces: Iterator[bytes]) -> bytes:
+    """The next one that holds something; nothing at the end."""
+    return next((piece for piece in pieces if piece), b"")
 
 
 async def _watch(receive: Receive, wanted: Event) -> None:
@@ -120,9 +206,3 @@ async def _watch(receive: Receive, wanted: Event) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     wanted.clear()
-
-
-async def _note(pieces: AsyncIterator[bytes], place: Place) -> AsyncIterator[bytes]:
-    async for piece in pieces:
-        place.note(len(piece))
-        yield piece

@@ -7,13 +7,13 @@ from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
 from app.answers import Answer, AnswerWarning
+from app.api.body import NOT_BLANK
 from app.api.errors import Problem, leave_out_default
 from app.bundle import Manifest
 from app.engines.base import Precision
 from app.explain import Explanation, WordStatus
 
 DEFAULT_TOP_K = 5
-NOT_BLANK = r"[^ \t\r\n]"
 
 
 def _whole(value: Any) -> Any:

@@ -3,13 +3,14 @@
 import ipaddress
 from collections.abc import Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Send
 
 from app.api.errors import answer, documented
-from app.errors import ForbiddenError, RequestError, StrangeOriginError, UnauthorizedError
+from app.errors import ForbiddenError, RequestError, StrangeHostError, StrangeOriginError, UnauthorizedError
 from app.keys import Key, Keyring, Scope
 from app.scope import KEY
 
@@ -38,7 +39,7 @@ class Guard:
             key = self._authenticate(self._keyring, dict(scope["headers"]), "admin" if path in _ADMIN else "predict")
             scope[KEY] = key.id
         if self._rates is not None:
-            await self._rates.count(f"key {key.id}" if key else f"address {_network(scope)}")
+            await self._rates.count(name_client(scope))
 
     def _authenticate(self, keyring: Keyring, headers: Mapping[bytes, bytes], wanted: Scope) -> Key:
         token = headers.get(b"x-api-key", b"").decode("latin-1")
@@ -53,17 +54,44 @@ class Guard:
         return key
 
 
-def refuse_strangers(headers: Mapping[bytes, bytes], origins: Sequence[str]) -> None:
-    """Raises StrangeOriginError for pages of others, where a body is one that browsers send without asking first.
+class Visitors:
+    """Whose pages may have a browser ask for what is kept or fills the disk: jobs, streams and feedback."""
 
-    A file is no more than a form to them, and it could fill the disk. Over plain HTTP they tell no `Sec-Fetch-Site`:
-    then a page is our own if it names the host that it asks.
-    """
-    origin, site = headers.get(b"origin", b"").decode("latin-1"), headers.get(b"sec-fetch-site")
-    host = headers.get(b"host", b"").decode("latin-1")
-    strange = site in {b"cross-site", b"same-site"} if site else bool(origin) and origin.partition("://")[2] != host
-    if strange and "*" not in origins and origin not in origins:
-        raise StrangeOriginError
+    def __init__(self, origins: Sequence[str], hosts: Sequence[str] | None) -> None:
+        """`hosts`: names by which this service may be asked, or None: any. `origins`: whose pages may ask."""
+        self._origins, self._hosts = origins, hosts
+
+    def admit_origin(self, headers: Mapping[bytes, bytes]) -> None:
+        """Raises StrangeOriginError for pages of others, where a body is one that browsers send without asking first.
+
+        A file is no more than a form to them, and it could fill the disk. Over plain HTTP they tell no
+        `Sec-Fetch-Site`: then a page is our own if it names the host that it asks.
+        """
+        origin, site = headers.get(b"origin", b"").decode("latin-1"), headers.get(b"sec-fetch-site")
+        host = headers.get(b"host", b"").decode("latin-1")
+        strange = site in {b"cross-site", b"same-site"} if site else bool(origin) and origin.partition("://")[2] != host
+        if strange and "*" not in self._origins and origin not in self._origins:
+            raise StrangeOriginError
+
+    def admit_host(self, headers: Mapping[bytes, bytes]) -> None:
+        """Raises StrangeHostError where a page's own name has been made to lead here (DNS rebinding)."""
+        if self._hosts is None:
+            return
+        try:
+            name = urlsplit("//" + headers.get(b"host", b"").decode("latin-1")).hostname or ""
+        except ValueError:
+            raise StrangeHostError from None
+        if name not in self._hosts and not _is_address(name):
+            raise StrangeHostError
+
+
+def _is_address(name: str) -> bool:
+    """No name that leads elsewhere next time."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 class Guarded:
@@ -117,8 +145,12 @@ def document(app: FastAPI, *, keys: bool, rates: bool) -> None:
     app.openapi = describe_with_guard  # type: ignore[method-assign] # FastAPI's own way to extend it
 
 
-def _network(scope: MutableMapping[str, Any]) -> str:
-    """The client's address; of one with 128 bits the network, as one client has all of it."""
+def name_client(scope: Mapping[str, Any]) -> str:
+    """Its key, or where none are asked for its address, of one with 128 bits the network: one client has all of it."""
+    return f"key {scope[KEY]}" if KEY in scope else f"address {_network(scope)}"
+
+
+def _network(scope: Mapping[str, Any]) -> str:
     host = scope["client"][0] if scope.get("client") else "unknown"
     try:
         return str(ipaddress.ip_network(f"{host}/64", strict=False)) if ":" in host else str(host)

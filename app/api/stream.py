@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, Final, TypeVar
@@ -18,7 +19,7 @@ from app.api import errors, schemas
 from app.api.edge import ASKED, ID
 from app.api.options import Options, parameter, read_options
 from app.api.routes import DirectRoute
-from app.api.security import refuse_strangers
+from app.api.security import Visitors, name_client
 from app.bulk import Bulk, Chunk, ChunkSize
 from app.classifier import Catalog, Classifier
 from app.engines.base import Probabilities
@@ -53,6 +54,7 @@ _ERRORS: Final = (403, 404, 415, 422, 503)
 _ROWS: Final = 256
 _LONGEST_ID: Final = 200
 """Characters of a row's own id."""
+_SURROGATE: Final = re.compile("[\\ud800-\\udfff]")
 
 Result = TypeVar("Result")
 
@@ -66,7 +68,8 @@ class StreamOptions(Options):
 class Streams:
     """All of one service: so many at once, each with a thread that reads rows and one that writes answers."""
 
-    def __init__(self, catalog: Catalog, settings: Settings) -> None:
+    def __init__(self, catalog: Catalog, settings: Settings, visitors: Visitors) -> None:
+        self._visitors = visitors
         self.places = Places(settings.max_streams, settings.client_timeout_s)
         self._catalog, self._settings = catalog, settings
         self._threads = ThreadPoolExecutor(2 * settings.max_streams, "stream")
@@ -81,7 +84,7 @@ class Streams:
         """Raises the RequestError that says what the client should mend."""
         request.scope[ASKED] = task, "stream"
         headers = dict(request.scope["headers"])
-        refuse_strangers(headers, self._settings.cors_origins)
+        self._visitors.admit_origin(headers)
         media_type = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
         if media_type not in MEDIA_TYPES or b"content-encoding" in headers:
             raise UnsupportedMediaTypeError(
@@ -113,7 +116,7 @@ class _Stream(StreamingResponse):
         """The last one that is answered."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._streams.places.take() as place:
+        with self._streams.places.take(name_client(scope)) as place:
             self._place = place
             if UNHURRIED in scope:
                 scope[UNHURRIED]()
@@ -220,12 +223,13 @@ class _Stream(StreamingResponse):
 
 
 def _find_id(reader: Reader, row: Row) -> Any:
-    """The row's own `id`, if it is a short text or a whole number."""
+    """The row's own `id`, if it is a short text, which JSON can tell, or a whole number."""
     if reader.format == "lines":
         return None
     name = reader.values(row).get("id")
-    is_id = (isinstance(name, str) and len(name) <= _LONGEST_ID) or (type(name) is int and abs(name) < 2**63)
-    return name if is_id else None
+    if isinstance(name, str):
+        return name if len(name) <= _LONGEST_ID and not _SURROGATE.search(name) else None
+    return name if type(name) is int and abs(name) < 2**63 else None
 
 
 def install(app: FastAPI, catalog: Catalog, streams: Streams) -> None:

@@ -20,8 +20,8 @@ from app.classify import Classification, JournalRecord, Watch
 from app.commands.place import Place
 from app.engines.base import SWITCH_INTERVAL_S
 from app.engines.open import choose, open_engine
-from app.errors import FileError, OutputError, UsageError
-from app.files.journal import Fingerprint, Progress, Spool
+from app.errors import EndedInputError, FileError, OutputError, UsageError
+from app.files.journal import Fingerprint, Progress
 from app.files.lines import FileSource, Position
 from app.files.open import Shape, choose_shape, open_reader
 from app.files.parquet import ParquetReader
@@ -39,10 +39,19 @@ def run(options: argparse.Namespace) -> int:
     """Exit status: 0 done, 1 failed, 130 interrupted. Raises UsageError and others."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)  # or the engine would wait for the lock after each of its batches
     place = Place(options)
-    if not place.prepare(resume=options.resume, force=options.force):
-        print(f"{place.target} is there already: nothing is left to do (--force begins anew)", file=sys.stderr)
-        return 0
-    return _Run(options, place).go()
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        if not place.prepare(resume=options.resume, force=options.force):
+            print(f"{place.target} is there already: nothing is left to do (--force begins anew)", file=sys.stderr)
+            return 0
+        return _Run(options, place).go()
+    finally:
+        place.release()
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 class _Run:
@@ -55,6 +64,7 @@ class _Run:
         self._started = time.monotonic()
         self._before = Progress()
         self._bad = 0
+        self._input: _Input | None = None
 
     def go(self) -> int:
         bundle = find_bundle(self._settings, self._options.task, self._options.model)
@@ -78,7 +88,7 @@ class _Run:
             reader = self._open_reader(stack, shape)
             bulk = Bulk(reader, interpreter)
             record = self._open_record(stack, about)
-            scribe = Scribe(reader, bulk, self._open_sink(stack), self._choose_shape, record)
+            scribe = Scribe(reader, bulk, self._open_sink(), self._choose_shape, record)
             if shape:
                 scribe.resume(shape, self._before)
             work = Classification(reader, bulk, engine, scribe, self._open_watch(stack, reader))
@@ -97,13 +107,19 @@ class _Run:
     def _work(self, work: Classification, scribe: Scribe, is_interrupted: Callable[[], bool]) -> bool:
         try:
             return work.run(is_interrupted)
+        except EndedInputError:
+            return False
         except FileError as error:
             raise self._explain(error, scribe.tally.rows) from error
         except OutputError as error:
             raise OutputError(f"{error}{self._hint()}") from error
 
     def _open_reader(self, stack: ExitStack, shape: Shape | None) -> Reader:
-        source = self._place.source or FileSource(sys.stdin.fileno())
+        source: Path | _Input
+        if self._place.source:
+            source = self._place.source
+        else:
+            source = self._input = _Input()
         try:
             reader = open_reader(source, self._place.form, shape.text if shape else self._options.text)
         except FileError as error:
@@ -111,12 +127,11 @@ class _Run:
         stack.callback(reader.close)
         return reader
 
-    def _open_sink(self, stack: ExitStack) -> Sink:
-        if self._place.target is None:
+    def _open_sink(self) -> Sink:
+        if self._place.sink is None:
             return _Pipe()
-        spool = Spool(self._place.spool, self._before.written)
-        stack.callback(spool.close)
-        return spool
+        self._place.sink.cut(self._before.written)
+        return self._place.sink
 
     def _choose_shape(self, reader: Reader, first: Sequence[Row]) -> Shape:
         return choose_shape(reader, first, self._place.to, Path(self._options.output).suffix)
@@ -156,14 +171,20 @@ class _Run:
     def _explain(self, error: FileError, rows: int) -> FileError:
         """As a line that says which file, what of it is done, and how to go on."""
         why = f"{self._name}{', ' if error.line else ': '}{error}{f' ({error.hint})' if error.hint else ''}"
-        if rows and self._place.journal:
-            why += f"; {rows:,} rows before it are in {self._place.spool}: mend the file and add --resume"
+        if rows and self._place.target:
+            why += f"; {rows:,} rows before it are in {self._place.spool}"
+            if self._place.form == "parquet":  # whose offsets all stand at its end: mended, it is another file
+                why += ": mend the file and add --force, which begins anew"
+            elif self._place.journal:
+                why += ": mend the file and add --resume"
         elif rows:
             why += f"; {rows:,} rows before it have been written"
         return FileError(why)
 
     def _hint(self) -> str:
-        return "; the same command with --resume goes on" if self._place.journal else ""
+        if self._place.journal:
+            return "; the same command with --resume goes on"
+        return f"; they are in {self._place.spool}" if self._place.is_begun() else ""
 
     def _tell(self, manifest: Manifest, tally: Tally) -> int:
         seconds = time.monotonic() - self._started
@@ -190,24 +211,46 @@ class _Run:
 
     @contextmanager
     def _heed_signals(self) -> Iterator[Callable[[], bool]]:
-        """Whether somebody has asked to end. Once, and the rows that the engine has are done; twice, and they are not.
-
-        Of standard input nothing could go on: there a signal ends all at once.
-        """
+        """Whether somebody has asked to end. Once, and what has been read is done; twice, and it is not."""
         asked = False
 
         def ask(number: int, _: object) -> None:
             nonlocal asked
             asked = True
             signal.signal(number, signal.SIG_DFL)
+            if self._input:
+                self._input.end()
 
-        numbers = (signal.SIGINT, signal.SIGTERM) if self._place.source else ()
-        before = {number: signal.signal(number, ask) for number in numbers}
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield lambda: asked
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+class _Input(FileSource):
+    """Standard input, which ends once somebody has asked for it: what has not come yet may be long in coming."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stdin.fileno())
+        self._is_ended = self._is_reading = False
+
+    def end(self) -> None:
+        """Of a signal's handler, so in the midst of anything: only reading is broken off."""
+        self._is_ended = True
+        if self._is_reading:
+            raise EndedInputError
+
+    def read(self, size: int) -> bytes:
+        """Raises EndedInputError."""
+        self._is_reading = True
+        try:
+            if self._is_ended:
+                raise EndedInputError
+            return super().read(size)
+        finally:
+            self._is_reading = False
 
 
 class _Pipe:

@@ -27,6 +27,10 @@ BATCH_SIZES: Final = (1, 4, 16, 64, 128)
 """Rows of the compiled functions: a batch is padded to the next, and one larger than the last is split."""
 
 
+def sees_gpu() -> bool:
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
 class KerasEngine:
     """A model from bytes that `app.model_file` has checked, one compiled function a batch size.
 
@@ -48,7 +52,7 @@ class KerasEngine:
         outputs = self._model.output_shape[-1]
         if self._model.input_shape[1:] != (maxlen,) or outputs != (1 if labels == 2 and outputs == 1 else labels):
             raise BundleError(bundle.model.path, f"it answers {outputs} values for {labels} labels")
-        if tf.config.list_physical_devices("GPU"):
+        if sees_gpu():
             for line in find_slow_layers(bundle.model):
                 _log.warning("%s: %s: it runs step by step on this GPU", bundle.model.path, line)
         self._maxlen = maxlen

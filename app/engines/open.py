@@ -1,8 +1,9 @@
 """From a verified bundle to a running engine: `open_engine` is the one way."""
 
+import importlib
 import importlib.util
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from app.errors import BundleError, SentopicError, StartError
 from app.text import TextEncoder
 
 EngineName = Literal["auto", "onnx", "keras"]
+_DEVICE: Final = Path("/dev/nvidiactl")
 GOLDEN_TOLERANCES: Final[dict[Precision, float]] = {"float32": 1e-4, "int8": 5e-2}
 """How far the scores of a golden text may be off."""
 
@@ -41,8 +43,17 @@ def open_engine(
 def choose(name: EngineName) -> Literal["onnx", "keras"]:
     if name != "auto":
         return name
-    has_gpu = Path("/dev/nvidiactl").exists() and importlib.util.find_spec("tensorflow") is not None
+    has_gpu = _DEVICE.exists() and importlib.util.find_spec("tensorflow") is not None
     return "keras" if has_gpu else "onnx"
+
+
+def explain_no_gpu(name: EngineName) -> str | None:
+    """Why this engine runs on the CPU, in some words; None: on a GPU. Raises StartError without TensorFlow."""
+    if choose(name) == "onnx":
+        return "the onnx engine runs on the CPU" if _DEVICE.exists() else "no NVIDIA device is there"
+    if _load_keras().sees_gpu():
+        return None
+    return "TensorFlow cannot use the NVIDIA device" if _DEVICE.exists() else "no NVIDIA device is there"
 
 
 def _build(bundle: Bundle, name: Literal["onnx", "keras"], options: EngineOptions) -> Engine:
@@ -51,11 +62,18 @@ def _build(bundle: Bundle, name: Literal["onnx", "keras"], options: EngineOption
         from app.engines.onnx import OnnxEngine
 
         return OnnxEngine(bundle.model, spec.maxlen, labels, options)
-    if importlib.util.find_spec("keras") is None:
-        raise StartError("the keras engine needs TensorFlow: pip install 'sentopic[train]' or 'sentopic[gpu]'")
-    from app.engines.keras import KerasEngine
+    engine: Engine = _load_keras().KerasEngine(bundle, spec.maxlen, labels)
+    return engine
 
-    return KerasEngine(bundle, spec.maxlen, labels)
+
+def _load_keras() -> Any:
+    """The module of the engine. Its import is TensorFlow's, which wants a place for temporary files, among others."""
+    if importlib.util.find_spec("keras") is None or importlib.util.find_spec("tensorflow") is None:
+        raise StartError("the keras engine needs TensorFlow: pip install 'sentopic[train]' or 'sentopic[gpu]'")
+    try:
+        return importlib.import_module("app.engines.keras")
+    except Exception as error:
+        raise StartError(f"TensorFlow cannot be loaded ({' '.join(str(error).split())})") from error
 
 
 def _check_golden(bundle: Bundle, engine: Engine, encoder: TextEncoder) -> None:

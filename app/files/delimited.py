@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, Final
 
 from app.errors import FileError
@@ -12,6 +12,24 @@ from app.files.rows import DEFAULT_TEXT, Format, Row, Told, blank, without_repea
 
 DELIMITERS: Final = ",;\t|"
 csv.field_size_limit(2**31 - 1)  # lines are bounded; Python's own limit is less than many a document
+
+
+def choose_delimiter(header: str, wanted: Collection[str]) -> str:
+    """The one that finds most of the wanted columns in the first line, and of those the one with most columns."""
+
+    def judge(delimiter: str) -> tuple[int, int]:
+        try:
+            found = next(csv.reader([header], delimiter=delimiter), [])
+        except csv.Error:
+            found = []
+        return len(set(wanted) & set(found)), len(found)
+
+    return max(DELIMITERS, key=judge)
+
+
+def explain(error: csv.Error) -> str:
+    """In plain words, where Python's own speak of its options."""
+    return "a carriage return outside of quotes" if "new-line character" in str(error) else str(error)
 
 
 class DelimitedReader:
@@ -94,7 +112,7 @@ class DelimitedReader:
         if last > line:
             how = "never closed" if "unexpected end" in str(error) else f"closed in line {last} where no field ends"
             raise FileError(f"a quote that is opened in this row is {how}", line)
-        return f"quotes are broken ({error})"
+        return f"quotes are broken ({explain(error)})"
 
     def _give_lines(self) -> Iterator[str]:
         while True:
@@ -111,25 +129,16 @@ class DelimitedReader:
             yield text
 
     def _choose_delimiter(self, text: str | None) -> str:
-        """The one that finds the text's column in the first line, or else the most columns."""
         self._pushed = next(self._lines, b"")
-        line = decode(self._pushed)[0]
-        wanted = text or DEFAULT_TEXT
-
-        def judge(delimiter: str) -> tuple[bool, int]:
-            try:
-                found = next(csv.reader([line], delimiter=delimiter), [])
-            except csv.Error:
-                found = []
-            return wanted in found, len(found)
-
-        return max(DELIMITERS, key=judge)
+        return choose_delimiter(decode(self._pushed)[0], [text or DEFAULT_TEXT])
 
     def _read_header(self) -> list[str]:
         self._position = Position()
         try:
             header = next((fields for fields in self._csv if fields), [])
         except csv.Error as error:
+            if "new-line character" in str(error) and self._lines.number == 1:
+                raise FileError("its lines end with a carriage return alone, or it is no table", 1) from None
             raise FileError(f"the header's {self._explain(error, 1)}", 1) from None
         if self._fault:
             raise FileError(f"the header is {self._fault}", 1)

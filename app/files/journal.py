@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from io import FileIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -79,28 +80,53 @@ class Journal:
 class Spool:
     """The file that a result is appended to, by nobody else at the same time."""
 
-    def __init__(self, path: Path, start: int = 0) -> None:
-        """Cuts off what lies behind `start`. Raises OutputError."""
+    def __init__(self, path: Path, start: int | None = 0) -> None:
+        """Cuts off what lies behind `start`; None: nothing, until `cut`. Raises OutputError."""
         self._path = path
         try:
-            self._file = path.open("r+b" if path.exists() else "xb", buffering=0)
-        except OSError as error:
-            raise self._explain(error) from error
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(self._file.fileno()).st_size < start:
-                raise OutputError(f"{path}: a part of it is missing")
-            self._file.truncate(start)
-            self._file.seek(start)
+            self._file = self._open()
         except BlockingIOError:
-            self._file.close()
             raise OutputError(f"{path}: somebody else is writing it") from None
         except OSError as error:
-            self._file.close()
             raise self._explain(error) from error
-        except OutputError:
-            self._file.close()
-            raise
+        if start is not None:
+            try:
+                self.cut(start)
+            except OutputError:
+                self._file.close()
+                raise
+
+    def _open(self) -> FileIO:
+        """The file that has the name once it is ours: whoever had it before may have moved it just now."""
+        while True:
+            file = FileIO(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if _is_at(file, self._path):
+                    return file
+            except BaseException:
+                file.close()
+                raise
+            file.close()
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return os.fstat(self._file.fileno()).st_size
+
+    def is_in_place(self) -> bool:
+        """Whether its name is still its own, and no other file's."""
+        return _is_at(self._file, self._path)
+
+    def cut(self, start: int) -> None:
+        """Cuts off what lies behind, where the next bytes go. Raises OutputError."""
+        if self.size < start:
+            raise OutputError(f"{self._path}: a part of it is missing")
+        try:
+            self._file.truncate(start)
+            self._file.seek(start)
+        except OSError as error:
+            raise self._explain(error) from error
 
     def append(self, data: bytes) -> int:
         """How many bytes there are then, all of them safe on disk. Raises OutputError."""
@@ -118,6 +144,13 @@ class Spool:
 
     def _explain(self, error: OSError) -> OutputError:
         return OutputError(f"{self._path}: {(error.strerror or str(error)).lower()}")
+
+
+def _is_at(file: FileIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 class Fingerprint:

@@ -1,12 +1,13 @@
 """Parquet, by pyarrow, which is imported when the first file needs it. Columns keep their types.
 
-What is in a file is unpacked elsewhere (`app/files/unpack.py`); here nothing but its footer is read.
+What is in a file is unpacked elsewhere (`app/files/unpack.py`), its footer too.
 
 A Parquet file cannot be appended to. So rows are appended as Arrow streams, one behind the other, which can be cut off
 at any of their ends, and become a Parquet file when all are there.
 """
 
 import os
+import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -16,19 +17,19 @@ from app.errors import FileError, NoParquetError
 from app.files.cells import to_text
 from app.files.lines import MAX_LINE_BYTES, Position
 from app.files.rows import DEFAULT_TEXT, Format, Row, Told, blank, without_repeats
-from app.files.unpack import unpack
+from app.files.unpack import describe, unpack
 from app.files.unpacker import size_of
 
 if TYPE_CHECKING:
     import pyarrow
 
-_MOST_LISTED: Final = 100_000
-"""Columns, row groups and so on that a footer may list: it is unpacked here."""
-
 _GROUP_ROWS: Final = 2**17
 """In a row group of what is written: pyarrow's usual million would all be in memory."""
 
 _GROUP_BYTES: Final = 2**25
+
+NOTE: Final = b"sentopic"
+"""In a footer: which part of which run's result a file is."""
 
 
 class ParquetReader:
@@ -42,22 +43,19 @@ class ParquetReader:
 
     def __init__(self, path: Path, text: str | None = None, max_row_bytes: int = MAX_LINE_BYTES) -> None:
         """Raises OSError, FileError or NoParquetError."""
-        arrow = _arrow()
+        _arrow()
         _refuse_empty(path)
         self._file = path.open("rb")
         try:
-            parquet = arrow.parquet.ParquetFile(self._file, thrift_container_size_limit=_MOST_LISTED)
-            self.schema: pyarrow.Schema = parquet.schema_arrow
+            self.schema: pyarrow.Schema
+            self.total: int
+            self.schema, self.total = describe(self._file)
             self.text = self._find_text(text)
-        except (arrow.ArrowException, OSError) as error:
-            self._file.close()
-            raise FileError("it is not Parquet, or not all of it") from error
         except FileError:
             self._file.close()
             raise
-        self.total: int = parquet.metadata.num_rows
         self.columns: list[str] | None = without_repeats(self.schema.names)
-        self._row, self._max_row_bytes = 0, max_row_bytes
+        self._row, self._end, self._max_row_bytes = 0, sys.maxsize, max_row_bytes
         self._bytes_read = 0.0
         self._batches: Generator[pyarrow.RecordBatch, None, None] | None = None
 
@@ -70,7 +68,7 @@ class ParquetReader:
         return int(self._bytes_read)
 
     def __iter__(self) -> Iterator[Row]:
-        self._batches = unpack(self._file, self._row, max_row_bytes=self._max_row_bytes)
+        self._batches = unpack(self._file, self._row, self._end, max_row_bytes=self._max_row_bytes)
         for batch in self._batches:
             size = size_of(batch) / max(1, batch.num_rows)
             texts = _take_texts(batch.column(self.schema.names.index(self.text)))
@@ -88,6 +86,10 @@ class ParquetReader:
 
     def move(self, position: Position) -> None:
         self._row = position.offset
+
+    def end_before(self, row: int) -> None:
+        """It has no more rows than so many, counted from the file's beginning."""
+        self._end = row
 
     def close(self) -> None:
         if self._batches:
@@ -157,6 +159,8 @@ class ParquetWriter:
         arrow = _arrow()
         self._cells, self._as_read = cells, schema is not None
         own = schema or arrow.schema([(column, arrow.string()) for column in columns])
+        if own.metadata and NOTE in own.metadata:  # it is a result itself
+            own = own.with_metadata({name: value for name, value in own.metadata.items() if name != NOTE} or None)
         kinds = [arrow.string(), arrow.float64(), arrow.bool_(), arrow.list_(arrow.string()), arrow.string()]
         self._told = arrow.schema(list(zip(names, kinds, strict=True)))
         self._schema = arrow.schema([*own, *self._told], metadata=own.metadata)
@@ -177,8 +181,11 @@ class ParquetWriter:
             stream.write_table(table)
         return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
 
-    def join(self, appended: Path, target: Path) -> None:
-        """Makes a Parquet file of the bytes that have been appended. `target` is there when it is whole."""
+    def join(self, appended: Path, target: Path, note: str = "") -> None:
+        """Makes a Parquet file of the bytes that have been appended. `target` is there when it is whole.
+
+        `note`: what its footer is to tell of it, as `NOTE`.
+        """
         arrow = _arrow()
         aside = target.with_name(f"{target.name}.joined")
         with arrow.OSFile(str(appended)) as source, arrow.parquet.ParquetWriter(aside, self._schema) as sink:
@@ -192,6 +199,8 @@ class ParquetWriter:
                     sink.write_table(arrow.Table.from_batches(waiting, self._schema), rows)
                     waiting, rows, size = [], 0, 0
             sink.write_table(arrow.Table.from_batches(waiting, self._schema))
+            if note:
+                sink.add_key_value_metadata({NOTE: note})
         with aside.open("rb") as file:
             os.fsync(file.fileno())
         aside.replace(target)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _BATCH_ROWS: Final = (1_024, 32, 1)
 """Fewer at once where there was no memory for more."""
 
+_MOST_TOLD_BYTES: Final = 2**24
+"""Of a schema: ten thousand columns take a tenth."""
+
 _ENVIRONMENT: Final = {
     "ARROW_DEFAULT_MEMORY_POOL": "system",  # the others take more from the system than they need
     "MALLOC_ARENA_MAX": "1",
@@ -25,16 +28,23 @@ _ENVIRONMENT: Final = {
 
 
 def unpack(
-    file: BinaryIO, start: int = 0, *, columns: Sequence[str] = (), max_row_bytes: int = MAX_LINE_BYTES
+    file: BinaryIO,
+    start: int = 0,
+    end: int = sys.maxsize,
+    *,
+    columns: Sequence[str] = (),
+    max_row_bytes: int = MAX_LINE_BYTES,
 ) -> "Generator[pyarrow.RecordBatch, None, None]":
-    """From the row `start` on. `file`: opened; nobody else may read it meanwhile. Without `columns`, all.
+    """From the row `start` to the row before `end`; row groups that have none of these need not even be there.
+
+    `file`: opened; nobody else may read it meanwhile. Without `columns`, all.
 
     Raises FileError, with the row, once the rows before it have been given.
     """
     sizes = iter(_BATCH_ROWS)
     rows = next(sizes)
     while True:
-        process = _start(file, start, rows, columns, max_row_bytes)
+        process = _start(file, (start, end, rows, max_row_bytes), columns)
         try:
             for batch in _receive(process):
                 start += batch.num_rows
@@ -55,12 +65,27 @@ def unpack(
             raise FileError("it takes too much memory to unpack, or the file is broken here", start + 1, unit="row")
 
 
-def _start(
-    file: BinaryIO, start: int, rows: int, columns: Sequence[str], max_row_bytes: int
-) -> "subprocess.Popen[bytes]":
+def describe(file: BinaryIO) -> "tuple[pyarrow.Schema, int]":
+    """A Parquet file's schema and number of rows, as its footer has them. Raises FileError."""
+    import pyarrow
+    import pyarrow.ipc
+
+    with _start(file, (), ()) as process:
+        told = process.stdout.read(_MOST_TOLD_BYTES)  # type: ignore[union-attr] # it is a pipe
+        if len(told) == _MOST_TOLD_BYTES:
+            process.kill()
+    if process.returncode not in {0, unpacker.BROKEN}:
+        raise FileError("what it lists takes too much memory to read")
+    try:
+        return pyarrow.ipc.read_schema(pyarrow.BufferReader(told[8:])), int.from_bytes(told[:8], "little")
+    except (pyarrow.ArrowException, OSError) as error:
+        raise FileError("it is not Parquet, or not all of it") from error
+
+
+def _start(file: BinaryIO, numbers: Sequence[int], columns: Sequence[str]) -> "subprocess.Popen[bytes]":
     program = str(Path(unpacker.__file__).resolve())
     return subprocess.Popen(  # noqa: S603 - our own program, and numbers
-        [sys.executable, "-P", program, str(start), str(rows), str(max_row_bytes), *columns],
+        [sys.executable, "-P", program, *map(str, numbers), *columns],
         stdin=file,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -1,5 +1,7 @@
 """A program: unpacks a Parquet file (standard input) into an Arrow stream (standard output), within bounds.
 
+Without arguments, it only tells what the footer says: that can be a bomb, too.
+
 Run by its path, so that it imports pyarrow and nothing of the service. A file of some hundred bytes can ask for any
 memory whatever (runs, dictionaries, pages that were compressed), and nothing in it says so truly: the system says no.
 """
@@ -24,6 +26,12 @@ _COLUMN_BYTES: Final = 4 * _BUFFER_BYTES
 
 _ALL_COLUMNS_BYTES: Final = 3 * 2**27
 
+_FOOTER_BYTES: Final = 2**28
+"""What a footer lists takes a hundred times its size: 20,000 columns of row groups some 60 MB."""
+
+_MOST_LISTED: Final = 100_000
+"""Columns, row groups and so on, of each kind."""
+
 
 def size_of(batch: Any) -> int:
     """Bytes of its rows, each with its own of what a dictionary holds once."""
@@ -43,17 +51,20 @@ def size_of(batch: Any) -> int:
     return size
 
 
-def _unpack(start: int, rows: int, most: int, columns: list[str] | None) -> int:
+def _unpack(start: int, end: int, rows: int, most: int, columns: list[str] | None) -> int:
     """How it exits, with the rows before that written. `most`: bytes of a row."""
     import pyarrow.parquet
 
     with open(0, "rb", closefd=False) as source, open(1, "wb", closefd=False) as target:
         try:
             # Buffered: else a row group's column is read at once, which may be all of a file.
-            parquet = pyarrow.parquet.ParquetFile(source, buffer_size=_BUFFER_BYTES)
-            _bound(parquet.metadata.num_columns)
+            _bound(_FOOTER_BYTES)
+            parquet = pyarrow.parquet.ParquetFile(
+                source, buffer_size=_BUFFER_BYTES, thrift_container_size_limit=_MOST_LISTED
+            )
+            _bound(min(parquet.metadata.num_columns * _COLUMN_BYTES, _ALL_COLUMNS_BYTES))
             stream = None
-            for batch in _read(parquet, start, rows, columns):
+            for batch in _read(parquet, start, end, rows, columns):
                 stream = stream or pyarrow.ipc.new_stream(target, batch.schema)
                 for piece in _split(batch, most):
                     if piece is None:
@@ -70,18 +81,22 @@ def _unpack(start: int, rows: int, most: int, columns: list[str] | None) -> int:
     return 0
 
 
-def _read(parquet: Any, start: int, rows: int, columns: list[str] | None) -> Iterator[Any]:
-    """From the row `start` on; row groups before it are not read."""
-    groups = list[int]()
+def _read(parquet: Any, start: int, end: int, rows: int, columns: list[str] | None) -> Iterator[Any]:
+    """From the row `start` to the row before `end`; row groups before and behind are not read."""
+    groups, left, first = list[int](), end - start, 0
     for number in range(parquet.num_row_groups):
         size = parquet.metadata.row_group(number).num_rows
-        if start >= size and not groups:
-            start -= size
-        else:
+        if first < end and first + size > start:
             groups.append(number)
+        elif not groups:
+            start, end = start - size, end - size
+            continue
+        first += size
     for batch in parquet.iter_batches(rows, groups, columns, use_threads=False) if groups else ():
-        if start < batch.num_rows:
-            yield batch.slice(start)
+        if start < batch.num_rows and left > 0:
+            piece = batch.slice(start, left)
+            left -= piece.num_rows
+            yield piece
         start = max(0, start - batch.num_rows)
 
 
@@ -91,7 +106,7 @@ def _split(batch: Any, most: int) -> Iterator[Any]:
     while waiting:
         piece = waiting.pop()
         size, half = size_of(piece), piece.num_rows // 2
-        if half and size > _PIECE_BYTES:
+        if half and size > min(_PIECE_BYTES, most):
             waiting += [piece.slice(half), piece.slice(0, half)]
         elif half == 0 and piece.num_rows and (size > most or piece.nbytes > _MOST_BYTES):
             yield None
@@ -100,8 +115,25 @@ def _split(batch: Any, most: int) -> Iterator[Any]:
             yield piece
 
 
-def _bound(columns: int) -> None:
-    """From now on no more memory than a usual file of so many columns may need. Linux; elsewhere there is no bound."""
+def _tell() -> int:
+    """How it exits, with the number of rows (8 bytes) and the schema written."""
+    import pyarrow.parquet
+
+    with open(0, "rb", closefd=False) as source, open(1, "wb", closefd=False) as target:
+        _bound(_FOOTER_BYTES)
+        try:
+            parquet = pyarrow.parquet.ParquetFile(source, thrift_container_size_limit=_MOST_LISTED)
+            target.write(parquet.metadata.num_rows.to_bytes(8, "little"))
+            target.write(parquet.schema_arrow.serialize())
+        except MemoryError:
+            return TOO_LARGE
+        except (pyarrow.ArrowException, OSError, ValueError, OverflowError):
+            return BROKEN
+    return 0
+
+
+def _bound(more: int) -> None:
+    """From now on no more memory than a usual file may need, and `more`. Linux; elsewhere there is no bound."""
     try:
         import resource
 
@@ -109,11 +141,13 @@ def _bound(columns: int) -> None:
     except (ImportError, OSError):
         return
     held = int(status.split("VmData:")[1].split()[0]) * 1_024
-    limit = held + _BASE_BYTES + min(columns * _COLUMN_BYTES, _ALL_COLUMNS_BYTES)
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    limit = held + _BASE_BYTES + more
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.getrlimit(resource.RLIMIT_DATA)[1]))
 
 
 if __name__ == "__main__":
-    begin, count, longest, *names = sys.argv[1:]
-    how = _unpack(int(begin), int(count), int(longest), names or None)
+    if not sys.argv[1:]:
+        os._exit(_tell())
+    begin, behind, count, longest, *names = sys.argv[1:]
+    how = _unpack(int(begin), int(behind), int(count), int(longest), names or None)
     os._exit(how)  # as it is: what closes a stream that was broken off would write more

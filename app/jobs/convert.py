@@ -14,11 +14,12 @@ from app.files.open import Shape, open_reader
 from app.files.parquet import ParquetWriter
 from app.files.plain import PlainWriter
 from app.files.rows import Format, Reader, Row, Told, Writer, free_name
+from app.jobs.job import MAX_ROW_BYTES
 
 _ROWS: Final = 1_000
 _ROWS_BYTES: Final = 4_000_000
 _BLOCK_BYTES: Final = 2**18
-_LINE_BYTES: Final = 100_000_000
+_LINE_BYTES: Final = 20 * MAX_ROW_BYTES
 """Of a result: a row that was read, with more quotes and escapes than it had."""
 
 
@@ -113,7 +114,9 @@ def _join(writer: ParquetWriter, rows: Iterator[tuple[Row, Told]], reader: Reade
             while found := _take(rows, reader):
                 file.write(writer.write([row for row, _ in found], [told for _, told in found]))
         writer.join(spool, target)
+        spool.unlink()
         with target.open("rb") as file:
+            target.unlink()  # whatever becomes of this process, it takes no room any more
             while block := file.read(_BLOCK_BYTES):
                 yield block
     finally:

@@ -1,5 +1,6 @@
 """Where jobs have their files: a folder each, which nobody but their owner can read."""
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -38,6 +39,13 @@ class Folder:
                 raise FileNotFoundError(2, "a part of the result is missing")
             copy.flush()
             os.fsync(copy.fileno())
+
+    def drop_conversions(self, before: float) -> None:
+        """Those that nobody has written at since: who did has ended, or they would be gone."""
+        for path in self.path.glob("converted.*"):
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime < before:
+                    path.unlink()
 
     def drop_others(self, name: str) -> None:
         """Results that no longer count."""

@@ -10,6 +10,9 @@ from app.files.open import Shape
 from app.files.rows import Format
 
 Status = Literal["uploading", "waiting", "running", "done", "failed"]
+MAX_ROW_BYTES: Final = 1_000_000
+"""Of a job's file: more than any text that is answered, and little enough that nobody has to wait for it."""
+
 ACTIVE: Final[tuple[Status, ...]] = ("waiting", "running")
 
 

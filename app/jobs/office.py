@@ -1,14 +1,17 @@
 """Takes jobs in and gives their results out. The event loop's side: database and disk are touched in threads."""
 
 import asyncio
+import importlib.util
 import logging
 import os
 import secrets
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from app.bounds import Bounds
 from app.classifier import Catalog
 from app.database import FILE
 from app.errors import (
@@ -32,13 +35,15 @@ _RESERVED_BYTES: Final = 2**24
 _log = logging.getLogger("sentopic")
 
 
-def open_office(settings: Settings, catalog: Catalog, metrics: Metrics) -> "Office | None":
+def open_office(settings: Settings, catalog: Catalog, metrics: Metrics, leaving: asyncio.Event) -> "Office | None":
     """None: no jobs are wanted, or there is nowhere to keep them and nobody has said where.
 
-    Raises StartError if what was said cannot be.
+    `leaving`: from when on no more jobs are done. Raises StartError if what was said cannot be.
     """
     if not settings.jobs:
         return None
+    if settings.jobs_cluster and importlib.util.find_spec("ray") is None:
+        raise StartError("SENTOPIC_JOBS_CLUSTER needs Ray: pip install 'sentopic[ray]'")
     root = Path(settings.jobs).expanduser()
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -51,20 +56,27 @@ def open_office(settings: Settings, catalog: Catalog, metrics: Metrics) -> "Offi
             raise StartError(f"no jobs can be kept in {why}") from error
         _log.info("there are no jobs, as they cannot be kept in %s", why)
         return None
-    return Office(settings, catalog, metrics, root)
+    return Office(settings, catalog, metrics, root, leaving)
 
 
 class Office:
     """Use it as an asynchronous context manager, inside of that of the catalog."""
 
-    def __init__(self, settings: Settings, catalog: Catalog, metrics: Metrics, root: Path) -> None:
+    def __init__(
+        self, settings: Settings, catalog: Catalog, metrics: Metrics, root: Path, leaving: asyncio.Event
+    ) -> None:
         self._settings, self._root = settings, root
+        self._bounds = Bounds(settings.max_jobs, settings.max_jobs_bytes, settings.max_key_share)
         self.url = settings.database or f"sqlite:///{root / FILE}"
-        self._worker = Worker(settings, catalog, metrics, root, self._find_store)
+        self._worker = Worker(settings, catalog, metrics, root, self._find_store, self._bounds)
         self._locks = Locks(root)
         """Of files on their way: as long as they are held, the files are."""
         self._opened: JobStore | None = None
         self._opening, self._adding = asyncio.Lock(), asyncio.Lock()
+        self._leaving = leaving
+        self._retiring: asyncio.Task[None] | None = None
+        self._lent = 0
+        """Bytes on the disk of results that are being converted, in no row of the table."""
         if settings.database:
             try:
                 self._opened = JobStore(self.url)
@@ -73,10 +85,13 @@ class Office:
 
     async def __aenter__(self) -> "Office":
         await self._worker.__aenter__()
+        self._retiring = asyncio.create_task(self._retire())
         return self
 
     async def __aexit__(self, *failure: object) -> None:
-        await self._worker.__aexit__(*failure)
+        self._leaving.set()
+        if self._retiring:
+            await self._retiring
         if self._opened:
             await asyncio.to_thread(self._opened.close)
 
@@ -88,10 +103,9 @@ class Office:
         store, folder = await self._store(), Folder(self._root, job.id)
         expected = limit if declared is None else int(declared)
         room = replace(job, status="uploading", size=min(expected, _RESERVED_BYTES))
-        most, most_bytes = self._settings.max_jobs, self._settings.max_jobs_bytes
         async with self._adding:
-            fits = declared is None or await asyncio.to_thread(store.size) + expected <= most_bytes
-            added = fits and await asyncio.to_thread(store.add, room, most=most, most_bytes=most_bytes)
+            fits = declared is None or await asyncio.to_thread(store.has_room, job.owner, expected, self._bounds)
+            added = fits and await asyncio.to_thread(store.add, room, self._bounds)
         if not added:
             raise JobsFullError
         try:
@@ -113,6 +127,25 @@ class Office:
         self._worker.tell()
         return replace(job, status="waiting", size=size)
 
+    async def _retire(self) -> None:
+        """Once the service leaves, or has other models, nothing more is answered by these."""
+        await self._leaving.wait()
+        await self._worker.__aexit__()
+
+    @asynccontextmanager
+    async def lend(self, job: Job) -> AsyncIterator[None]:
+        """Room for its result once more, and as it is put together, until the end. Raises JobsFullError."""
+        size = 2 * job.written
+        store = await self._store()
+        async with self._adding:
+            if not await asyncio.to_thread(store.has_room, job.owner, self._lent + size, self._bounds):
+                raise JobsFullError
+            self._lent += size
+        try:
+            yield
+        finally:
+            self._lent -= size
+
     async def find(self, job_id: str, owner: str) -> Job:
         """Raises UnknownJobError, whoever else's it may be."""
         job = await asyncio.to_thread((await self._store()).get, job_id)
@@ -120,8 +153,9 @@ class Office:
             raise UnknownJobError
         return job
 
-    async def list_of(self, owner: str) -> list[Job]:
-        return await asyncio.to_thread((await self._store()).list_of, owner)
+    async def list_of(self, owner: str, most: int, behind: tuple[float, str] | None) -> list[Job]:
+        """At most as many, the newest first, from behind the job that was made then and has that id."""
+        return await asyncio.to_thread((await self._store()).list_of, owner, most, behind)
 
     async def remove(self, job: Job) -> None:
         """Whoever works at it finds out with his next chunk."""
@@ -151,7 +185,7 @@ class Office:
     async def _widen(self, store: JobStore, room: Job, held: int) -> int:
         more = min(self._settings.max_job_bytes, 2 * held) - held
         async with self._adding:
-            if await asyncio.to_thread(store.size) + more > self._settings.max_jobs_bytes:
+            if not await asyncio.to_thread(store.has_room, room.owner, more, self._bounds):
                 raise JobsFullError
             if not await asyncio.to_thread(store.set, room.id, size=held + more):
                 raise JobsFullError  # it took so long that it was given up

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any, Final, Protocol
 
+from app.bounds import Bounds, Held
 from app.database import Database
 from app.errors import JobStoreError
 from app.jobs.job import ACTIVE, Job
@@ -34,27 +35,26 @@ class JobStore:
         self._sql.Index("sentopic_jobs_status", self._jobs.c.status, self._jobs.c.created)
         self._database.create(self._jobs)
 
-    def add(self, job: Job, *, most: int, most_bytes: int) -> bool:
+    def add(self, job: Job, bounds: Bounds) -> bool:
         """False if there are as many jobs already, or their files take as much.
 
         Several who add at once may each find the last room free.
         """
-        if self._count() >= most or self.size() + job.size > most_bytes:
+        held = self._measure(job.owner)
+        if not (bounds.leave_rows(*held) and bounds.leave_size(*held, job.size)):
             return False
         self._run(lambda line: line.execute(self._jobs.insert().values(**asdict(job))))
         return True
 
-    def size(self) -> int:
-        """Bytes of all files and results."""
-        jobs = self._jobs.c
-        query = self._sql.select(self._sql.func.coalesce(self._sql.func.sum(jobs.size + jobs.written), 0))
-        return int(self._run(lambda line: line.execute(query).scalar_one()))
+    def has_room(self, owner: str, more: int, bounds: Bounds) -> bool:
+        """For so many bytes more of this owner's, beside all files and results."""
+        return bounds.leave_size(*self._measure(owner), more)
 
     def get(self, job_id: str) -> Job | None:
         found = self._read(self._jobs.c.id == job_id)
         return found[0] if found else None
 
-    def list_of(self, owner: str) -> list[Job]:
+    def list_of(self, owner: str, most: int, behind: tuple[float, str] | None = None) -> list[Job]:
         """The newest first, without what their files look like: all names of columns would be much to read."""
         jobs = self._jobs.c
         columns = [column for column in self._jobs.columns if column.name != "shape"]
@@ -62,7 +62,12 @@ class JobStore:
             self._sql.select(*columns)
             .where(jobs.owner == owner, jobs.status != "uploading")
             .order_by(jobs.created.desc(), jobs.id)
+            .limit(most)
         )
+        if behind:
+            created, job_id = behind
+            as_late = self._sql.and_(jobs.created == created, jobs.id > job_id)
+            query = query.where(self._sql.or_(jobs.created < created, as_late))
         return [Job(**row) for row in self._run(lambda line: line.execute(query).mappings().all())]
 
     def list_finished(self, before: float) -> list[Job]:
@@ -113,9 +118,8 @@ class JobStore:
         jobs = self._jobs.c
         return self._sql.or_(*(self._sql.and_(jobs.task == task, jobs.model == model) for task, model in models))
 
-    def _count(self) -> int:
-        query = self._sql.select(self._sql.func.count()).select_from(self._jobs)
-        return int(self._run(lambda line: line.execute(query).scalar_one()))
+    def _measure(self, owner: str) -> tuple[Held, Held | None]:
+        return self._database.measure(self._jobs, self._jobs.c.size + self._jobs.c.written, owner)
 
     def _lease(self, job: Job, lease: str, host: str, until: float) -> bool:
         """False if somebody else was sooner."""

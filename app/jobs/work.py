@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.answers import Answer, Interpreter
+from app.bounds import Bounds
 from app.bulk import Bulk, Chunk, ChunkSize, Tally
 from app.engines.base import Probabilities
 from app.errors import FileError, JobsFullError, LeaseLostError, OutputError, RequestError
@@ -17,7 +18,7 @@ from app.files.open import Shape, choose_shape, open_reader
 from app.files.parquet import ParquetReader, ParquetWriter
 from app.files.rows import Reader, Row
 from app.jobs.folder import Folder
-from app.jobs.job import Job
+from app.jobs.job import MAX_ROW_BYTES, Job
 from app.jobs.store import JobStore
 from app.scribe import Scribe
 
@@ -30,12 +31,12 @@ _MEASURE_BYTES: Final = 4_000_000
 class Work:
     """A claimed job. What it finds to be another's meanwhile, it leaves alone, and raises LeaseLostError."""
 
-    def __init__(self, job: Job, store: JobStore, root: Path, interpreter: Interpreter, most_bytes: int) -> None:
+    def __init__(self, job: Job, store: JobStore, root: Path, interpreter: Interpreter, bounds: Bounds) -> None:
         """Raises FileError where the file cannot be read at all, NoParquetError, OutputError, or as `set` does.
 
-        `most_bytes`: of all jobs together.
+        `bounds`: of all jobs together.
         """
-        self._job, self._store, self._folder, self._most_bytes = job, store, Folder(root, job.id), most_bytes
+        self._job, self._store, self._folder, self._bounds = job, store, Folder(root, job.id), bounds
         self._name = f"result.{job.attempt}"
         seal = interpreter.manifest.sha256
         shape = job.written_as if job.bundle == seal else None  # one file is never answered by two models
@@ -115,7 +116,7 @@ class Work:
         )
         if written - self._measured >= _MEASURE_BYTES:
             self._measured = written
-            if self._store.size() > self._most_bytes:
+            if not self._store.has_room(self._job.owner, 0, self._bounds):
                 raise JobsFullError
 
     def close(self) -> None:
@@ -124,7 +125,8 @@ class Work:
 
     def _open_reader(self, shape: Shape | None) -> Reader:
         try:
-            return open_reader(self._folder.input, self._job.format, shape.text if shape else self._job.text)
+            text = shape.text if shape else self._job.text
+            return open_reader(self._folder.input, self._job.format, text, max_line_bytes=MAX_ROW_BYTES)
         except OSError as error:
             raise FileError("the file is gone") from error
 
@@ -154,6 +156,11 @@ def fail(job: Job, store: JobStore, code: str, why: str) -> bool:
 def give_back(job: Job, store: JobStore) -> None:
     """Somebody may go on with it at once. Raises JobStoreError."""
     store.set(job.id, job.lease, status="waiting", lease=None, lease_until=0.0, tries=0)
+
+
+def lay_down(job: Job, store: JobStore) -> None:
+    """As `give_back`, but the job may be what has failed: this was one of its tries. Raises JobStoreError."""
+    store.set(job.id, job.lease, status="waiting", lease=None, lease_until=0.0)
 
 
 def _told(tally: Tally) -> dict[str, Any]:

@@ -14,8 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from app.classifier import Catalog
+from app.bounds import Bounds
+from app.classifier import Catalog, Classifier
+from app.cluster.engines import Cluster
 from app.errors import (
+    ClusterError,
     JobsFullError,
     JobStoreError,
     LeaseLostError,
@@ -24,10 +27,11 @@ from app.errors import (
     SentopicError,
     StuckJobError,
 )
+from app.jobs.ahead import Ahead, Engines, OwnEngines
 from app.jobs.folder import Folder, Locks
 from app.jobs.job import Job
 from app.jobs.store import JobStore
-from app.jobs.work import Work, fail, give_back
+from app.jobs.work import Work, fail, give_back, lay_down
 from app.metrics import Metrics
 from app.settings import Settings
 
@@ -47,6 +51,9 @@ _UPLOAD_S: Final = 60.0
 
 _LONGEST_UPLOAD_S: Final = 86_400.0
 
+_CONVERSION_S: Final = 3_600.0
+"""Nobody has written at one that long, if it was left by a process that was killed."""
+
 _OURS: Final = "The service failed to answer. Its log says why."
 _log = logging.getLogger("sentopic")
 Result = TypeVar("Result")
@@ -65,12 +72,14 @@ class Worker:
         metrics: Metrics,
         root: Path,
         find_store: Callable[[], Awaitable[JobStore | None]],
+        bounds: Bounds,
     ) -> None:
         self._settings, self._catalog, self._metrics, self._root = settings, catalog, metrics, root
-        self._find_store = find_store
+        self._find_store, self._bounds = find_store, bounds
         self._models = [(manifest.task, manifest.model) for manifest in catalog.manifests]
         self._locks, self._host = Locks(root), socket.gethostname()[:64]
         self._thread = ThreadPoolExecutor(1, "jobs")
+        self._cluster = Cluster(settings) if settings.jobs_cluster else None
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -83,6 +92,8 @@ class Worker:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+        if self._cluster:
+            await self._cluster.close()
         await asyncio.to_thread(self._thread.shutdown)
 
     def tell(self) -> None:
@@ -99,12 +110,16 @@ class Worker:
                         await asyncio.to_thread(self._clean, store)
                     if job := await self._claim(store):
                         await self._do(job, store)
+                        failing = False
                         continue
                 failing = False
+                if self._cluster:
+                    await self._cluster.tidy()
             except Exception as error:  # noqa: BLE001 - whatever it is, it may pass
                 if not failing:
                     why = error.reason if isinstance(error, JobStoreError) else repr(error)
-                    _log.error("no job is done: the jobs' database: %s", why)
+                    why = str(error) if isinstance(error, ClusterError) else f"the jobs' database: {why}"
+                    _log.error("no job is done: %s", why)
                 failing = True
             self._news.clear()
             with contextlib.suppress(TimeoutError):
@@ -134,6 +149,9 @@ class Worker:
             await self._in_thread(self._sweep_up, job, store)
         except JobStoreError:
             raise
+        except ClusterError:  # which may come back; what was answered is kept
+            await self._in_thread(lay_down, job, store)
+            raise
         except Exception as error:  # noqa: BLE001 - the next job may be a better one
             await self._fail(job, store, error)
         finally:
@@ -155,13 +173,12 @@ class Worker:
         if job.tries > _MOST_TRIES:
             raise StuckJobError
         classifier = self._catalog.find(job.task, job.model)
-        most_bytes = self._settings.max_jobs_bytes
-        work = await self._in_thread(Work, job, store, self._root, classifier.interpreter, most_bytes)
-        reading = self._in_thread(work.read)
+        engines = await self._find_engines(classifier, job, store)
+        work = await self._in_thread(Work, job, store, self._root, classifier.interpreter, self._bounds)
+        chunks = Ahead(lambda: self._in_thread(work.read), engines)
         try:
-            while chunk := await reading:
-                reading = self._in_thread(work.read)
-                probabilities = await classifier.predict_bulk(chunk.ids, background=True)
+            while answered := await chunks.next():
+                chunk, probabilities = answered
                 classifier.count(await self._in_thread(work.finish, chunk, probabilities))
                 self._metrics.add_job_rows(job.task, len(chunk.rows))
             await self._in_thread(work.end)
@@ -169,8 +186,18 @@ class Worker:
             await self._in_thread(work.keep)
             raise
         finally:
-            reading.cancel()
+            chunks.cancel()
             await self._in_thread(work.close)  # behind whatever that thread has begun
+
+    async def _find_engines(self, classifier: Classifier, job: Job, store: JobStore) -> Engines:
+        """The cluster's, or the service's own. Raises ClusterError."""
+        if not self._cluster:
+            return OwnEngines(classifier)
+        try:
+            return await self._cluster.find(classifier.manifest)
+        except ClusterError:
+            await self._in_thread(give_back, job, store)  # it is nothing of the job's that has failed
+            raise
 
     def _sweep_up(self, job: Job, store: JobStore) -> None:
         """What was written of a job while it was being deleted."""
@@ -198,6 +225,8 @@ class Worker:
             if is_left or job.created < now - _LONGEST_UPLOAD_S:
                 forget(self._root, store, job.id)
             self._locks.drop(job.id)
+        for path in self._root.glob("*/converted.*"):
+            Folder(self._root, path.parent.name).drop_conversions(now - _CONVERSION_S)
 
     def _in_thread(self, work: Callable[..., Result], *given: Any) -> "asyncio.Future[Result]":
         asked = asyncio.get_running_loop().run_in_executor(self._thread, work, *given)

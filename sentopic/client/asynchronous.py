@@ -105,8 +105,8 @@ class AsyncClient:
     async def wait(self, id: str, timeout: float | None = None) -> Job:
         return await self._run(routes.wait(id, timeout, self._patience))
 
-    async def download(self, id: str, path: str | PathLike[str]) -> Path:
-        return await self._run(routes.download(id, Path(path), self._patience))
+    async def download(self, id: str, path: str | PathLike[str], partial: bool = False) -> Path:
+        return await self._run(routes.download(id, Path(path), partial, self._patience))
 
     async def delete(self, id: str) -> None:
         return await self._run(routes.delete(id, self._patience))

@@ -115,9 +115,12 @@ class Client:
         """The job once it is done. Raises JobFailedError, or TimedOutError after `timeout` seconds."""
         return self._run(routes.wait(id, timeout, self._patience))
 
-    def download(self, id: str, path: str | PathLike[str]) -> Path:
-        """A job's result, written to `path`, which is there only once it is whole."""
-        return self._run(routes.download(id, Path(path), self._patience))
+    def download(self, id: str, path: str | PathLike[str], partial: bool = False) -> Path:
+        """A job's result, written to `path`, which is there only once it is whole.
+
+        `partial`: of a job that has failed, the rows that were answered before that.
+        """
+        return self._run(routes.download(id, Path(path), partial, self._patience))
 
     def delete(self, id: str) -> None:
         """Ends a job and forgets its files."""

@@ -14,7 +14,7 @@ SentopicError
 ├── UnavailableError          no connection, or one that broke
 ├── TimedOutError             no answer within the client's own `timeout`; a TimeoutError too
 ├── UnexpectedAnswerError     an answer that is none of the service's: something else listens there
-└── JobFailedError            a job that was waited for has failed or was cancelled: `job`
+└── JobFailedError            a job that was waited for has failed: `job`
 """
 
 from sentopic.client.results import Failure, Fault, Job

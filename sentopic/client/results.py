@@ -137,7 +137,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A file being classified. `status`: waiting, running, done, failed or cancelled.
+    """A file being classified. `status`: waiting, running, done or failed.
 
     Of `rows` (None: not counted yet) `done` are answered and `failed` could not be; `labels` counts the answers.
     """

@@ -122,8 +122,16 @@ def submit_job(
 
 
 def jobs(patience: Patience) -> Flow[tuple[Job, ...]]:
-    reply = yield from exchange(Call("GET", "/jobs"), patience)
-    return read(tuple[Job, ...], _part(reply, "jobs"), "jobs")
+    """All of them, page by page."""
+    found: list[Job] = []
+    before: str | None = None
+    while True:
+        reply = yield from exchange(Call("GET", "/jobs", _given(before=before)), patience)
+        found += read(tuple[Job, ...], _part(reply, "jobs"), "jobs")
+        following = _part(reply, "next")
+        if following is None:
+            return tuple(found)
+        before = read(str, following, "next")
 
 
 def job(name: str, patience: Patience) -> Flow[Job]:
@@ -149,11 +157,12 @@ def wait(name: str, timeout_s: float | None, patience: Patience) -> Flow[Job]:
         pause = min(pause * 1.5, LONGEST_LOOK_S)
 
 
-def download(name: str, into: Path, patience: Patience) -> Flow[Path]:
+def download(name: str, into: Path, partial: bool, patience: Patience) -> Flow[Path]:
     """`into` is there once it is whole: until then the answer goes to another file beside it."""
     part = into.with_name(f"{into.name}.part")
     try:
-        yield from exchange(Call("GET", _path("jobs", name, "result"), into=part), patience)
+        params = {"partial": "true"} if partial else {}
+        yield from exchange(Call("GET", _path("jobs", name, "result"), params, into=part), patience)
         part.replace(into)
     finally:
         part.unlink(missing_ok=True)

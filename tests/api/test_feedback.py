@@ -65,6 +65,18 @@ def test_what_cannot_be_learned_from_is_refused_without_echo(
     assert "canary7f3a" not in response.text
 
 
+def test_only_a_text_is_told_to_be_white_space(client: httpx.Client) -> None:
+    """So it once was of every string that does not match a pattern."""
+    wrong = client.post("/feedback", json={"id": "not-an-id", "task": "topic", "label": "crude"}).json()["errors"]
+    assert [(fault["loc"], "white space" in fault["msg"]) for fault in wrong] == [(["id"], False)]
+    wrong = client.post("/jobs", params={"task": "topic", "format": "csv", "text": "a\0"}, content=b"a").json()[
+        "errors"
+    ]
+    assert [(fault["loc"], "white space" in fault["msg"]) for fault in wrong] == [(["query", "text"], False)]
+    for path, sent in (("/predict/topic", {"text": " "}), ("/predict/topic/batch", {"texts": ["oil", " "]})):
+        assert "There is nothing to read but white space" in client.post(path, json=sent).text
+
+
 @pytest.mark.parametrize("settings", [{"max_feedback": 0}, {"jobs": ""}])
 def test_service_that_keeps_none_has_no_such_route(settings: dict[str, Any]) -> None:
     app = create_app(Settings(bundle=[SHIPPED / "topic" / "gru"], **settings))

@@ -132,7 +132,13 @@ def test_jobs_are_listed_the_newest_first(client: httpx.Client) -> None:
     with Client(str(client.base_url)) as asking:
         found = [job.id for job in asking.jobs()]
     assert [job_id for job_id in found if job_id in ids] == ids[::-1]
-    assert [job["id"] for job in client.get("/jobs").json()["jobs"]] == found
+    first = client.get("/jobs?limit=2").json()
+    assert [job["id"] for job in first["jobs"]] == ids[:0:-1]
+    rest = client.get("/jobs", params={"before": first["next"]}).json()
+    assert [job["id"] for job in first["jobs"] + rest["jobs"]] == found
+    assert rest["next"] is None
+    for wrong in ("limit=101", "limit=0", "before=1", f"before={'1' * 13}-{ids[0]}"):
+        assert problem(client.get(f"/jobs?{wrong}")) == (422, "invalid_request")
 
 
 BAD = {
@@ -145,7 +151,7 @@ BAD = {
     "UTF-16": ("text\noil\n".encode("utf-16"), "csv", "line 1: it is UTF-16, not UTF-8"),
     "binary": (b"\x7fELF" + bytes(100), "lines", "line 1: it is a program"),
     "no Parquet": (b"text\noil\n", "parquet", "it is not Parquet, or not all of it"),
-    "long line": (b"oil\n" + b"x" * 10_000_001, "lines", "line 2: it is longer than 10000000 bytes"),
+    "long line": (b"oil\n" + b"x" * 1_000_001, "lines", "line 2: it is longer than 1000000 bytes"),
 }
 
 
@@ -190,12 +196,12 @@ def test_parquet_that_is_broken_in_its_middle_is_given_out_as_far_as_it_goes(cli
 
 def test_parquet_bomb_fails_with_its_row(client: httpx.Client) -> None:
     sink = pa.BufferOutputStream()
-    texts = pa.array(["oil", "a" * 12_000_000]).dictionary_encode()
+    texts = pa.array(["oil", "a" * 1_200_000]).dictionary_encode()
     repeated = pa.DictionaryArray.from_arrays(pa.array([0] + [1] * 1_023, pa.int32()), texts.dictionary)
     pq.write_table(pa.table({"text": repeated}), sink, compression="zstd", store_schema=False)
     job = until_done(client, hand_in(client, bytes(sink.getvalue()), format="parquet"))
     assert job["error"]["code"] == "file_invalid"
-    assert job["error"]["detail"] == "row 2: it is longer than 10000000 bytes"
+    assert job["error"]["detail"] == "row 2: it is longer than 1000000 bytes"
     assert job["done"] == 1
 
 
@@ -260,7 +266,7 @@ def test_pages_of_others_send_no_files(client: httpx.Client) -> None:
     async def scene() -> None:
         settings = Settings(bundle=[SHIPPED / "topic" / "gru"], cors_origins=["https://elsewhere.example"])
         transport = httpx.ASGITransport(app=create_app(settings))
-        async with httpx.AsyncClient(transport=transport, base_url="http://a") as open_one:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as open_one:
             assert (await post(open_one, "cross-site")).status_code == 202
             assert problem(await post(open_one, "cross-site", "https://other.example")) == (403, "strange_origin")
 
@@ -270,7 +276,8 @@ def test_pages_of_others_send_no_files(client: httpx.Client) -> None:
 @pytest.mark.parametrize(("length", "status"), [("0" * 5_000 + "3", b"202"), ("9" * 5_000, b"4")])
 def test_length_of_5000_digits_is_a_length(client: httpx.Client, length: str, status: bytes) -> None:
     head = (
-        f"POST /jobs?task=topic HTTP/1.1\r\nhost: a\r\ncontent-type: text/plain\r\ncontent-length: {length}\r\n\r\noil"
+        "POST /jobs?task=topic HTTP/1.1\r\nhost: localhost\r\ncontent-type: text/plain\r\n"
+        f"content-length: {length}\r\n\r\noil"
     )
     with socket.create_connection((client.base_url.host, client.base_url.port or 80), 10) as line:
         line.sendall(head.encode())
@@ -296,6 +303,27 @@ def test_who_reads_a_result_loses_nothing_when_it_is_deleted(client: httpx.Clien
     assert problem(client.get(path)) == (404, "unknown_job")
 
 
+def test_who_reads_slowly_what_is_deleted_is_ended(client: httpx.Client) -> None:
+    row = json.dumps({"text": "oil", "more": "x" * 50_000}).encode() + b"\n"
+    job = until_done(client, hand_in(client, row * 400, format="jsonl"))
+    with client.stream("GET", f"/jobs/{job['id']}/result") as reading:
+        pieces = reading.iter_raw(1_000)
+        next(pieces)
+        assert client.delete(f"/jobs/{job['id']}").status_code == 204
+        time.sleep(3)
+        with pytest.raises(httpx.RemoteProtocolError):
+            sum(map(len, pieces))
+
+
+def test_jobs_are_told_under_this_machines_names_only(client: httpx.Client) -> None:
+    for method, path in (("GET", "/jobs"), ("POST", "/jobs?task=topic&format=lines"), ("DELETE", f"/jobs/{'0' * 32}")):
+        for name in ("evil.example", "evil.example:80", "localhost.evil.example", "[::1", ""):
+            response = client.request(method, path, headers={"host": name, "origin": f"http://{name}"})
+            assert response.status_code in {400, 403}, (method, name)
+    assert problem(client.get("/jobs", headers={"host": "evil.example"})) == (403, "strange_host")
+    assert client.get("/jobs", headers={"host": "LOCALHOST:1"}).status_code == 200
+
+
 def test_file_whose_size_is_not_told_takes_room_as_it_comes(tmp_path: Path) -> None:
     async def body() -> Any:
         for _ in range(60):
@@ -309,7 +337,9 @@ def test_file_whose_size_is_not_told_takes_room_as_it_comes(tmp_path: Path) -> N
             bundle=[SHIPPED / "topic" / "gru"], jobs=str(tmp_path), max_job_bytes=10**9, max_jobs_bytes=40_000_000
         )
         app = create_app(settings)
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://a", timeout=60) as client:
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=app), base_url="http://localhost", timeout=60
+        ) as client:
             ask = {"url": "/jobs?task=topic&format=lines"}
             assert (await client.post(**ask, content=short())).status_code == 202
             assert (await client.post(**ask, content=body())).status_code == 202
@@ -340,7 +370,7 @@ def test_service_without_a_place_for_jobs_says_so(tmp_path: Path) -> None:
 
     async def scene(settings: Settings) -> None:
         transport = httpx.ASGITransport(app=create_app(settings))
-        async with httpx.AsyncClient(transport=transport, base_url="http://a") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             assert "/jobs" not in (await client.get("/openapi.json")).json()["paths"]
             for path in ("/jobs", "/jobs/x", "/jobs/x/result"):
                 assert problem(await client.get(path)) == (404, "no_jobs")

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.api.leaving import patient_until_left
-from app.errors import LeavingError
+from app.api.leaving import patient_until_left, while_there
+from app.errors import LeavingError, UnknownJobError
 from app.scope import LEAVING
 
 
@@ -42,5 +42,22 @@ def test_nothing_else_is_taken_for_it() -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+
+    asyncio.run(scene())
+
+
+def test_work_ends_with_what_it_works_at() -> None:
+    async def scene() -> None:
+        there = True
+
+        async def read() -> None:
+            async with while_there(lambda: there, UnknownJobError()):
+                await asyncio.sleep(60)
+
+        reading = asyncio.create_task(read())
+        await asyncio.sleep(0.01)
+        there = False
+        with pytest.raises(UnknownJobError):
+            await asyncio.wait_for(reading, 5)
 
     asyncio.run(scene())

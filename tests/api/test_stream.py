@@ -79,6 +79,7 @@ def test_bad_line_fails_alone_with_its_number_and_id(client: httpx.Client) -> No
         ("a", True),
         ("a" * 200, True),
         ("a" * 201, False),
+        ("\ud800", False),
         (2**62, True),
         (2**63, False),
         (1.5, False),

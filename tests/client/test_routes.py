@@ -387,12 +387,20 @@ def test_result_is_there_only_once_it_is_whole(make: Make, tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == [into]
 
 
+def test_rows_of_a_failed_job_can_be_had(make: Make, tmp_path: Path) -> None:
+    client = make(handler=lambda request: httpx.Response(200, content=request.url.query))
+    assert client.download("j", tmp_path / "rows", partial=True).read_bytes() == b"partial=true"
+    assert client.download("j", tmp_path / "rows").read_bytes() == b""
+
+
 def test_jobs_are_listed_and_deleted(make: Make) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         if request.method == "DELETE":
             assert request.url.raw_path == b"/jobs/j%201"
             return httpx.Response(204)
-        return httpx.Response(200, json={"jobs": [JOB, JOB | {"id": "2"}]})
+        page = {"jobs": [JOB], "next": "7-a"} if not request.url.params else {"jobs": [JOB | {"id": "2"}], "next": None}
+        assert dict(request.url.params) in ({}, {"before": "7-a"})
+        return httpx.Response(200, json=page)
 
     client = make(handler=answer)
     assert [job.id for job in client.jobs()] == ["j 1", "2"]

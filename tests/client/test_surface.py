@@ -21,7 +21,7 @@ classify(text: str, task: str, model: str | None = None, top_k: int | None = Non
 classify_many(texts: Iterable[str], task: str, model: str | None = None, top_k: int | None = None, *, batch_size: int = 100, concurrency: int = 2) -> Iterator[Answer | Failure]
 close()
 delete(id: str)
-download(id: str, path: str | os.PathLike[str]) -> Path
+download(id: str, path: str | os.PathLike[str], partial: bool = False) -> Path
 feedback(id: str, task: str, label: str, text: str | None = None)
 job(id: str) -> Job
 jobs() -> tuple[Job, ...]
@@ -89,4 +89,4 @@ def test_client_is_a_distribution_of_its_own(tmp_path: Path) -> None:
 def test_one_version_is_told_everywhere() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert sentopic.__version__ == app.__version__ == project["project"]["version"]
-    assert "sentopic" in project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert "sentopic" in project["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]

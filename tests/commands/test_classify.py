@@ -10,11 +10,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -24,6 +25,7 @@ from app.cli import main
 from app.commands import classification
 from app.engines.base import Engine
 from app.engines.open import open_engine
+from app.files.journal import Journal, Progress, Spool
 from app.settings import SHIPPED
 from app.synthetic import make_texts
 from app.text import TextEncoder
@@ -183,6 +185,23 @@ def test_mended_file_goes_on_where_it_was_bad(tmp_path: Path) -> None:
     assert [row["id"] for row in read_csv(target)] == [str(number) for number in range(60)]
 
 
+def test_mended_parquet_is_another_file_and_is_told_to_begin_anew(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It was once told to go on with --resume, which then refused it."""
+    source, target = tmp_path / "in.parquet", tmp_path / "out.csv"
+    texts = ["oil prices rose"] * 30
+    pq.write_table(pa.table({"text": [*texts, "x" * 10_000_001]}), source, row_group_size=10)
+    assert run(source, "--output", target, "--quiet") == 1
+    told = capfd.readouterr().err
+    assert told.endswith(
+        f"; 30 rows before it are in {target}.part: mend the file and add --force, which begins anew\n"
+    )
+    pq.write_table(pa.table({"text": texts}), source, row_group_size=10)
+    assert run(source, "--output", target, "--quiet", "--force") == 0
+    assert len(read_csv(target)) == 30
+
+
 def test_other_file_or_another_way_does_not_go_on(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     source, target = write_csv(tmp_path / "in.csv"), tmp_path / "out.csv"
     interrupt_at(3, source, target)
@@ -298,6 +317,39 @@ def test_wrong_use_is_one_line_and_exits_with_2(
     assert told.count("\n") == 1
 
 
+def test_pipe_and_device_are_no_files_and_stay_what_they_are(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """--force once put a regular file in the place of a pipe."""
+    source, pipe = write_csv(tmp_path / "in.csv"), tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for options in ((), ("--force",), ("--resume",)):
+        assert run(source, "--output", pipe, *options) == 2
+        assert capfd.readouterr().err == (
+            f"sentopic: {pipe}: a pipe or a device, no file (leave --output out, and use > or |)\n"
+        )
+    assert pipe.is_fifo()
+    assert run(pipe) == 2
+    assert capfd.readouterr().err == (
+        f"sentopic: {pipe}: a pipe or a device, no file (standard input may be one: "
+        "COMMAND | sentopic classify - --format csv)\n"
+    )
+    assert run(source, "--output", tmp_path, "--force") == 2
+    assert capfd.readouterr().err == f"sentopic: {tmp_path}: a directory\n"
+
+
+def test_result_goes_where_a_link_leads(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    source, link, there = write_csv(tmp_path / "in.csv"), tmp_path / "out.csv", tmp_path / "elsewhere" / "there.csv"
+    there.parent.mkdir()
+    link.symlink_to(there)
+    for options in ((), ("--force",)):
+        assert run(source, "--output", link, "--quiet", *options) == 0
+        assert link.is_symlink()
+        assert len(read_csv(there)) == 60
+    assert left_in(there.parent) == {"there.csv"}
+    (tmp_path / "loop.csv").symlink_to(tmp_path / "loop.csv")
+    assert run(source, "--output", tmp_path / "loop.csv") == 2
+    assert "a symbolic link to itself" in capfd.readouterr().err
+
+
 def test_file_without_one_good_row_fails(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "in.csv").write_bytes("text\ncafé\ncrème\n".encode("latin-1"))
     assert run(tmp_path / "in.csv", "--output", tmp_path / "out.csv") == 1
@@ -337,17 +389,52 @@ def test_full_disk_is_one_line_and_the_run_goes_on_later(tmp_path: Path, capfd: 
     assert [row["id"] for row in read_csv(target)] == [str(number) for number in range(60)]
 
 
-def test_two_runs_do_not_write_one_result(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    from app.files.journal import Spool
-
+@pytest.mark.parametrize("option", ["--resume", "--force", None])
+def test_two_runs_do_not_write_one_result(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], option: str | None
+) -> None:
+    """A second run with --force once took the first one's result away, and put half a file in its place."""
     source, target = write_csv(tmp_path / "in.csv"), tmp_path / "out.csv"
     interrupt_at(5, source, target)
-    other = Spool(tmp_path / "out.csv.part", 10)
+    left = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    other = Spool(tmp_path / "out.csv.part", None)
     try:
-        assert run(source, "--output", target, "--resume") == 1
-        assert "somebody else is writing it" in capfd.readouterr().err
+        assert run(source, "--output", target, *([option] if option else [])) == 1
+        assert capfd.readouterr().err == f"sentopic: {target}.part: somebody else is writing it\n"
     finally:
         other.close()
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == left
+
+
+def test_result_that_somebody_has_taken_away_is_no_others_under_its_name(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source, target = write_csv(tmp_path / "in.csv"), tmp_path / "out.csv"
+    real = Journal.save
+
+    def replace(self: Journal, about: Mapping[str, Any], progress: Progress) -> None:
+        real(self, about, progress)
+        (tmp_path / "out.csv.part").unlink(missing_ok=True)
+        (tmp_path / "out.csv.part").write_bytes(b"another's")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Journal, "save", replace)
+        assert run(source, "--output", target, "--quiet") == 1
+    assert capfd.readouterr().err == f"sentopic: {target}.part: somebody has moved or removed it\n"
+    assert not target.exists()
+    assert (tmp_path / "out.csv.part").read_bytes() == b"another's"
+
+
+def test_run_that_has_done_nothing_leaves_nothing_behind(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    source, target = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_bytes(b"")
+    assert run(source, "--output", target) == 1
+    assert left_in(tmp_path) == {"in.csv"}
+    (tmp_path / "out.csv.part").touch()  # as a run leaves it that is killed before its first rows
+    write_csv(source)
+    capfd.readouterr()
+    assert run(source, "--output", target, "--quiet") == 0
+    assert left_in(tmp_path) == {"in.csv", "out.csv"}
 
 
 # ---- As a process
@@ -453,16 +540,38 @@ def test_reader_that_has_seen_enough_ends_it_quietly(tmp_path: Path) -> None:
     process.stderr.close()
 
 
-def test_interrupted_pipe_is_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_pipe_is_one_line(number: signal.Signals) -> None:
     process = start("-", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin
     assert process.stdout
     process.stdin.write(b"oil\n")
     process.stdin.flush()
     process.stdout.readline()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     assert process.wait(30) == 130  # before its input ends, which would be an end, too
-    assert process.communicate()[1] == b"sentopic: interrupted\n"
+    assert process.communicate()[1] == b"sentopic: interrupted after 1 rows\n"
+
+
+def test_interrupted_pipe_says_where_its_rows_are_and_nobody_cuts_them_off(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    target, part = tmp_path / "out.txt", tmp_path / "out.txt.part"
+    process = start("-", "--output", target, stdin=subprocess.PIPE)
+    assert process.stdin
+    process.stdin.write(b"oil\n")
+    process.stdin.flush()
+    end = time.monotonic() + 30
+    while not (part.exists() and part.read_bytes().endswith(b"\toil\n")) and time.monotonic() < end:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 130
+    assert process.communicate()[1].decode() == f"sentopic: interrupted after 1 rows; they are in {part}\n"
+    rows = part.read_bytes()
+    assert rows.endswith(b"\toil\n")
+    assert run("-", "--output", target) == 2
+    assert capfd.readouterr().err == (f"sentopic: {part} is of a run that was interrupted: --force begins anew\n")
+    assert part.read_bytes() == rows
 
 
 MEMORY = """

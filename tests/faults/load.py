@@ -112,6 +112,8 @@ class Load:
     wrong: list[str] = field(default_factory=list)
     ids: set[bytes] = field(default_factory=set)
     lost = doubled = retried = left = asked = 0
+    again = 0
+    """Requests that are being sent again."""
     leaves = 0.005
     pause_s = 0.0
     """Before each request."""
@@ -140,10 +142,12 @@ class Load:
                     line.transport.abort()
                     line = None
                     self.retried += not last
+                    self.again += 1 - 2 * last
                     self.lost += last
                     if isinstance(error, TimeoutError):
                         self.wrong.append("no answer in 30 s")
                     continue
+                self.again -= last
                 self.doubled += line.extra
                 line.extra = 0
                 self._check(question, status, body)

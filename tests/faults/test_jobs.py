@@ -173,7 +173,7 @@ def test_job_of_a_key_is_that_keys_alone(start: Any, tmp_path: Path) -> None:
         assert httpx.get(path, headers=other).json()["code"] == "unknown_job"
         assert httpx.get(path).status_code == 401
     assert httpx.delete(one, headers=other).json()["code"] == "unknown_job"
-    assert httpx.get(f"{service.url}/jobs", headers=other).json() == {"jobs": []}
+    assert httpx.get(f"{service.url}/jobs", headers=other).json() == {"jobs": [], "next": None}
     assert [job["id"] for job in httpx.get(f"{service.url}/jobs", headers=mine).json()["jobs"]] == [job_id]
     assert httpx.delete(one, headers=mine).status_code == 204
 
@@ -198,7 +198,7 @@ def test_no_more_jobs_than_there_is_room_for(start: Any, tmp_path: Path) -> None
 
 def test_upload_that_is_left_leaves_nothing(start: Any, tmp_path: Path) -> None:
     service = start(*BUNDLE, jobs=tmp_path, client_timeout_s=1)
-    head = b"POST /jobs?task=topic&format=lines HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\noil\n"
+    head = b"POST /jobs?task=topic&format=lines HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000\r\n\r\noil\n"
     leaves, is_silent = service.connect(), service.connect()
     for line in (leaves, is_silent):
         line.sendall(head)
@@ -209,13 +209,13 @@ def test_upload_that_is_left_leaves_nothing(start: Any, tmp_path: Path) -> None:
     assert b" 408 " in is_silent.recv(1_000)
     is_silent.close()
     wait_for(lambda: not [path for path in tmp_path.iterdir() if path.is_dir()])
-    assert httpx.get(f"{service.url}/jobs").json() == {"jobs": []}
+    assert httpx.get(f"{service.url}/jobs").json() == {"jobs": [], "next": None}
 
 
 @pytest.mark.faults
 def test_upload_that_ended_with_its_service_leaves_nothing(start: Any, tmp_path: Path) -> None:
     services = [start(*BUNDLE, jobs=tmp_path, client_timeout_s=60) for _ in range(2)]
-    head = b"POST /jobs?task=topic&format=lines HTTP/1.1\r\nhost: a\r\ncontent-length: 99\r\n\r\noil\n"
+    head = b"POST /jobs?task=topic&format=lines HTTP/1.1\r\nhost: localhost\r\ncontent-length: 99\r\n\r\noil\n"
     with services[0].connect() as dies, services[1].connect() as lives:
         dies.sendall(head)
         lives.sendall(head)

@@ -38,7 +38,7 @@ def test_no_answer_is_lost_doubled_or_swapped(start: Any, total: int, between: i
         order: Iterator[str] = cycle(["killed", "reloaded", "killed", "killed", "reloaded", "stopped"])
         while True:
             answered = load.statuses.total()
-            await until(lambda: load.statuses.total() - answered >= between)  # noqa: B023 - awaited at once
+            await until(lambda: load.statuses.total() - answered >= between and not load.again)  # noqa: B023 - at once
             harm = next(order)
             harms[harm] += 1
             if harm == "reloaded":

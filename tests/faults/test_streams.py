@@ -36,7 +36,7 @@ def until_nothing_is_in_progress(url: str) -> None:
 
 @pytest.fixture(scope="module")
 def service(start_once: Any) -> Any:
-    return start_once("--bundle", "artifacts/topic/gru", client_timeout_s=PATIENCE_S, max_streams=2)
+    return start_once("--bundle", "artifacts/topic/gru", client_timeout_s=PATIENCE_S, max_streams=4)
 
 
 def test_stream_lasts_as_long_as_lines_come(service: Any) -> None:

@@ -86,6 +86,12 @@ def test_file_ends_where_no_row_can_be_told_from_the_next(data: bytes, why: str)
     assert next(rows).text == "a"
 
 
+def test_carriage_return_outside_of_quotes_is_told_in_plain_words() -> None:
+    assert [row.error for row in read(b"text,b\na\rb,1\nc,2\n", "csv")] == [
+        "quotes are broken (a carriage return outside of quotes)", None
+    ]  # fmt: skip
+
+
 def _reader(data: bytes) -> Iterator[Row]:
     return iter(open_reader(Memory(data), "csv", max_line_bytes=1_000))
 
@@ -97,6 +103,7 @@ def _reader(data: bytes) -> Iterator[Row]:
         (b"text,text\n1,2\n", "line 1: there are several columns of texts"),
         (b"\n\n", "there is no header"),
         (b"te\xe9xt,b\n", "line 1: the header is not UTF-8"),
+        (b"text,b\ra,1\r", "line 1: its lines end with a carriage return alone, or it is no table"),
         (b'"text\nand no end', "line 1: a quote that is opened in this row is never closed"),
     ],
 )

@@ -1,6 +1,8 @@
 """What is said to be done is on disk; what is behind it counts for nothing."""
 
+import fcntl
 import hashlib
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,28 @@ def test_two_do_not_write_one_file(tmp_path: Path) -> None:
         Spool(tmp_path / "spool")
     first.close()
     Spool(tmp_path / "spool").close()
+
+
+def test_file_that_gets_its_place_while_one_waits_to_open_it_is_not_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, real = tmp_path / "spool", fcntl.flock
+    first = Spool(path)
+    first.append(b"whole")
+
+    def end_the_first(file: FileIO, how: int) -> None:
+        if not first_ended:
+            first_ended.append(True)
+            path.replace(tmp_path / "result")
+            first.close()
+        real(file, how)
+
+    first_ended: list[bool] = []
+    monkeypatch.setattr(fcntl, "flock", end_the_first)
+    second = Spool(path)
+    second.append(b"new")
+    second.close()
+    assert (path.read_bytes(), (tmp_path / "result").read_bytes()) == (b"new", b"whole")
 
 
 def test_progress_comes_back_as_it_was_saved(tmp_path: Path) -> None:

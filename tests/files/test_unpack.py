@@ -1,6 +1,7 @@
 """What a Parquet file of some hundred bytes asks for is refused, or comes in pieces: never all of it into memory."""
 
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from app.errors import FileError
 from app.files import unpack as unpack_module
 from app.files.open import open_reader
 from app.files.parquet import ParquetReader
+from app.files.unpack import describe
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = 1_024
@@ -116,3 +118,21 @@ def test_reader_that_is_closed_leaves_no_process(tmp_path: Path, monkeypatch: py
     assert begun[-1].poll() is None
     reader.close()
     assert all(process.poll() is not None for process in begun)
+
+
+def test_footer_that_lists_millions_of_things_is_not_unpacked_here(tmp_path: Path) -> None:
+    """80 row groups of 25,000 columns' pieces each, of three bytes: Thrift's compact protocol."""
+    name, pieces, groups = b"\x04text", 25_000, 80
+    root, leaf = b"\x48\x01s\x15\x02\x00", b"\x15\x0c\x25\x02\x18" + name + b"\x00"
+    group = b"\x19\xfc\xa8\xc3\x01" + b"\x26\x08\x00" * pieces + b"\x16\x00\x16\x00\x00"
+    footer = b"\x15\x04\x19\x2c" + root + leaf + b"\x16\x00\x19\xfc" + bytes([groups]) + group * groups + b"\x00"
+    path = tmp_path / "bomb.parquet"
+    path.write_bytes(b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+    before = peak_kb()
+    with pytest.raises(FileError), path.open("rb") as file:
+        describe(file)
+    assert peak_kb() - before < 50_000
+
+
+def peak_kb() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

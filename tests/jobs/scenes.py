@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from app.answers import Interpreter
+from app.bounds import Bounds
 from app.bundle import Bundle, read_bundle
 from app.engines.base import Engine
 from app.engines.open import open_engine
@@ -20,7 +21,7 @@ from app.settings import SHIPPED
 from app.synthetic import make_texts
 
 MODELS = [("topic", "gru")]
-ROOM = {"most": 100, "most_bytes": 10**12}
+ROOM = Bounds(100)
 
 
 class Free:
@@ -53,7 +54,7 @@ def hand_in(store: JobStore, root: Path, data: bytes, form: Format = "csv", **va
     folder = Folder(root, job.id)
     folder.make()
     folder.input.write_bytes(data)
-    assert store.add(job, **ROOM)
+    assert store.add(job, ROOM)
     return job
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app.bounds import Bounds
 from app.errors import JobStoreError
 from app.jobs.job import Job
 from app.jobs.store import JobStore
@@ -28,7 +29,7 @@ def claim(
 
 def test_job_comes_back_as_it_was_added(store: JobStore) -> None:
     job = make_job(owner="key", text="body", rows=5, error='{"code": "x", "detail": "é"}', labels='{"a": 1}')
-    assert store.add(job, **ROOM)
+    assert store.add(job, ROOM)
     assert store.get(job.id) == job
     assert store.get("none") is None
 
@@ -37,22 +38,36 @@ def test_owner_sees_his_own_the_newest_first(store: JobStore) -> None:
     jobs = [make_job(owner=owner, created=created) for owner, created in (("a", 1.0), ("b", 2.0), ("a", 3.0))]
     jobs.append(make_job(owner="a", status="uploading"))
     for job in jobs:
-        store.add(job, **ROOM)
-    assert store.list_of("a") == [jobs[2], jobs[0]]
-    assert store.list_of("c") == []
+        store.add(job, ROOM)
+    assert store.list_of("a", 9) == [jobs[2], jobs[0]]
+    assert store.list_of("a", 1) == [jobs[2]]
+    assert store.list_of("a", 9, (jobs[2].created, jobs[2].id)) == [jobs[0]]
+    assert store.list_of("c", 9) == []
 
 
 def test_no_more_than_there_is_room_for(store: JobStore) -> None:
-    assert store.add(make_job(size=60), most=2, most_bytes=100)
-    assert not store.add(make_job(size=41), most=2, most_bytes=100)
-    assert store.add(make_job(size=30, written=10), most=2, most_bytes=100)
-    assert not store.add(make_job(size=0), most=2, most_bytes=100)
+    assert store.add(make_job(size=60), Bounds(2, 100))
+    assert not store.add(make_job(size=41), Bounds(2, 100))
+    assert store.add(make_job(size=30, written=10), Bounds(2, 100))
+    assert not store.add(make_job(size=0), Bounds(2, 100))
+
+
+def test_one_key_leaves_room_for_others(store: JobStore) -> None:
+    by_number, by_size = Bounds(4, share=0.5), Bounds(9, 100, share=0.5)
+    assert store.add(make_job(owner="a", size=30), by_number)
+    assert not store.add(make_job(owner="a", size=21), by_size)
+    assert not store.has_room("a", 21, by_size)
+    assert store.has_room("b", 50, by_size)
+    assert store.add(make_job(owner="a", size=20), by_number)
+    assert not store.add(make_job(owner="a", size=0), by_number)
+    assert store.add(make_job(owner="b", size=30), by_number)
+    assert store.add(make_job(owner="", size=20), by_size)
 
 
 def test_oldest_job_of_a_model_that_is_here_is_claimed_once(store: JobStore) -> None:
     strange, late, early = make_job(created=1.0, model="other"), make_job(created=3.0), make_job(created=2.0)
     for job in (strange, late, early):
-        store.add(job, **ROOM)
+        store.add(job, ROOM)
     first, second = claim(store, "a"), claim(store, "b")
     assert first
     assert second
@@ -77,7 +92,7 @@ def test_oldest_job_of_a_model_that_is_here_is_claimed_once(store: JobStore) -> 
 def test_running_job_is_taken_over_if_its_worker_is_gone(
     store: JobStore, host: str, held: bool, free: bool | None, claimed: bool
 ) -> None:
-    store.add(make_job(), **ROOM)
+    store.add(make_job(), ROOM)
     assert claim(store, "a", seconds=60 if held else -1)
     taken = claim(store, "b", host=host, free=free)
     assert (taken is not None) is claimed
@@ -87,7 +102,7 @@ def test_running_job_is_taken_over_if_its_worker_is_gone(
 
 def test_who_has_lost_the_lease_writes_nothing(store: JobStore) -> None:
     job = make_job()
-    store.add(job, **ROOM)
+    store.add(job, ROOM)
     claim(store, "a", seconds=-1)
     assert store.set(job.id, "a", done=5)
     claim(store, "b")
@@ -103,7 +118,7 @@ def test_lock_of_a_job_that_another_was_sooner_with_is_given_back(
     store: JobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job, locks = make_job(), Free()
-    store.add(job, **ROOM)
+    store.add(job, ROOM)
     monkeypatch.setattr(store, "_lease", lambda *_: False)
     assert store.claim("a", "here", MODELS, 10, locks) is None
     assert locks.dropped == [job.id]
@@ -113,7 +128,7 @@ def test_many_who_claim_at_once_get_a_job_each(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'jobs.db'}"
     stores = [JobStore(url) for _ in range(4)]
     for _ in range(12):
-        stores[0].add(make_job(), **ROOM)
+        stores[0].add(make_job(), ROOM)
     got = list[str]()
 
     def take(store: JobStore, name: int) -> None:
@@ -135,7 +150,7 @@ def test_what_nobody_will_ask_for_is_found(store: JobStore) -> None:
     kept = [make_job(), make_job(status="done", finished=now), make_job(status="uploading", created=now)]
     old = [make_job(status="done", finished=now - 100), make_job(status="uploading", created=now - 100)]
     for job in [*kept, *old]:
-        store.add(job, **ROOM)
+        store.add(job, ROOM)
     assert [job.id for job in store.list_finished(now - 50)] == [old[0].id]
     assert [job.id for job in store.list_uploads(now - 50)] == [old[1].id]
 
@@ -143,13 +158,13 @@ def test_what_nobody_will_ask_for_is_found(store: JobStore) -> None:
 def test_what_no_model_here_answers_is_found_once_it_has_waited_for_long(store: JobStore) -> None:
     strange = make_job(created=1.0, model="other")
     for job in (strange, make_job(created=1.0), make_job(model="other"), make_job(created=1.0, status="running")):
-        store.add(job, **ROOM)
+        store.add(job, ROOM)
     assert [job.id for job in store.list_strange(50.0, MODELS)] == [strange.id]
 
 
 def test_tries_are_counted_until_a_job_gets_further(store: JobStore) -> None:
     job = make_job()
-    store.add(job, **ROOM)
+    store.add(job, ROOM)
     taken = [claim(store, str(number), seconds=-1) for number in range(3)]
     assert [one.tries for one in taken if one] == [1, 2, 3]
     store.set(job.id, "2", tries=0)

@@ -11,6 +11,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
+from app.bounds import Bounds
 from app.bulk import ChunkSize
 from app.errors import FileError, JobsFullError, LeaseLostError, OutputError
 from app.files.journal import Spool
@@ -40,7 +41,7 @@ def begin(store: JobStore, root: Path, *, host: str = "", seconds: float = 60) -
     """A worker on a machine of its own, or with `seconds` in the past one that is not heard of."""
     job = store.claim(secrets.token_hex(4), host or secrets.token_hex(4), MODELS, seconds, Free())
     assert job
-    return Work(job, store, root, opened()[1], 10**9)
+    return Work(job, store, root, opened()[1], Bounds(9, 10**9))
 
 
 def result(store: JobStore, root: Path, job: Job) -> tuple[Job, Path]:
@@ -170,7 +171,7 @@ def test_job_that_is_given_back_is_gone_on_with_at_once(store: JobStore, tmp_pat
     job = hand_in(store, tmp_path, make_table(tmp_path / "in.csv", ROWS))
     claimed = store.claim("a", "here", MODELS, 60, Free())
     assert claimed
-    work = Work(claimed, store, tmp_path, opened()[1], 10**9)
+    work = Work(claimed, store, tmp_path, opened()[1], Bounds(9, 10**9))
     chunk = work.read()
     assert chunk
     work.finish(chunk, opened()[2].predict(chunk.ids))
@@ -212,7 +213,7 @@ def test_result_that_there_is_no_room_for_ends_the_job(
     hand_in(store, tmp_path, data)
     job = store.claim("a", "here", MODELS, 60, Free())
     assert job
-    work = Work(job, store, tmp_path, opened()[1], len(data) + 700)
+    work = Work(job, store, tmp_path, opened()[1], Bounds(9, len(data) + 700))
     with pytest.raises(JobsFullError):
         do(work)
     assert 0 < result(store, tmp_path, job)[0].done < ROWS
@@ -235,7 +236,7 @@ def test_failed_job_says_why(store: JobStore, tmp_path: Path) -> None:
     claimed = store.claim("a", "here", MODELS, 60, Free())
     assert claimed
     with pytest.raises(FileError) as caught:
-        Work(claimed, store, tmp_path, opened()[1], 10**9)
+        Work(claimed, store, tmp_path, opened()[1], Bounds(9, 10**9))
     fail(claimed, store, caught.value.code, str(caught.value))
     found = store.get(job.id)
     assert found

@@ -62,6 +62,9 @@ def test_rare_labels_are_asked_about() -> None:
     many = {f"rare{number}": 1 for number in range(20)}
     with pytest.raises(UsageError, match=r"'rare7' \(1\) and 12 more\. "):
         named(Rare(), common=30, usual=30, **many)
+    with pytest.raises(UsageError) as asked:
+        named(Rare(), **{"a whole text that was taken for a label " * 4: 1, "b": 30})
+    assert "'a whole text that was taken for a lab...' (1)" in str(asked.value)
 
 
 def test_rare_labels_are_left_out_or_joined_where_that_was_said() -> None:

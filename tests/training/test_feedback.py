@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.bounds import Bounds
 from app.errors import DataError
 from app.feedback import Feedback, FeedbackStore
 from training.cli import main
@@ -91,7 +92,7 @@ def test_groups_and_labels_of_others_stay_as_they_are() -> None:
 def test_feedback_is_read_from_where_a_service_keeps_it(tmp_path: Path) -> None:
     store = FeedbackStore(f"sqlite:///{tmp_path / 'jobs.db'}")
     (one,) = said((text(70), "shipping"))
-    store.put(one, most=9)
+    store.put(one, Bounds(9))
     store.close()
     for place in (tmp_path, tmp_path / "jobs.db", f"sqlite:///{tmp_path / 'jobs.db'}"):
         assert read(str(place), "letters") == [one]
@@ -123,7 +124,7 @@ def test_command_learns_from_feedback_with_its_words_and_says_so(
     for one in said(
         ("zebra zebra giraffe money", "shipping"), ("zebra elephant parcel", "shipping"), (None, "billing")
     ):
-        store.put(one, most=9)
+        store.put(one, Bounds(9))
     store.close()
     out = tmp_path / "out"
     arguments = [

@@ -128,6 +128,12 @@ def test_joined_labels_are_joined_in_the_test_too(tmp_path: Path) -> None:
         ([("", "a")] * 60, "t.csv: its texts have no label, and there is nothing to tell apart"),
         ([(f"{number} apples", "a") for number in range(60)] + [(f"{number} pears", "b") for number in range(60)],
          "t.csv: its texts are all nearly the same, so that none can be kept for a test"),
+        ([(f"{number} {kind}", "ab"[number % 2])
+          for kind in ("apples and more", "old pears", "plums there", "figs he ate", "nuts she saw")
+          for number in range(20)],
+         "t.csv: its texts are nearly the same as each other, so that none can be held out"),
+        ([(text, label) for text, _ in draw(60) for label in "ab"],
+         "t.csv: each text stands in several rows, and no label of it in most of them (as in lines 2, 3)"),
         (draw(90) + [(f"one and the same long text for number {number}", "alike") for number in range(20)],
          "t.csv: no text of label 'alike' is left to learn from: all are nearly the same as others"),
     ],

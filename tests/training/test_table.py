@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import DataError
+from app.errors import DataError, UsageError
 from training.datasets.table import Row, read_table
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
@@ -64,6 +64,16 @@ def test_byte_order_mark_is_no_part_of_the_first_column(name: str, tmp_path: Pat
     assert (row.text, row.label) == ("x", "y")
 
 
+@pytest.mark.parametrize("delimiter", list(",;\t|"))
+def test_delimiter_is_the_one_that_finds_the_columns(delimiter: str, tmp_path: Path) -> None:
+    """As Excel's "CSV UTF-8" is where a comma stands in numbers: it could be classified, but not learned from."""
+    header = (
+        delimiter.join(("a,b;c", "text", "label")) if delimiter in "\t|" else delimiter.join(("id", "text", "label"))
+    )
+    content = f"\ufeff\r\n{header}\r\n" + delimiter.join(("1", '"one, two; three"', "x")) + "\r\n"
+    assert list(read_table(write(tmp_path, "a.csv", content))) == [Row(3, "one, two; three", "x")]
+
+
 def test_huge_text_is_read(tmp_path: Path) -> None:
     text = "word " * 400_000
     assert next(read_table(write(tmp_path, "a.csv", f'text,label\n"{text}",a\n'))).text == text
@@ -109,7 +119,7 @@ def test_parquet_is_read_by_its_rows(tmp_path: Path) -> None:
     path = write_parquet(tmp_path, text=names, label=names)
     assert [row.label for row in read_table(path)] == names
     assert fault(write_parquet(tmp_path, text=[1], label=["x"])) == ", line 1: 'text' is not text"
-    assert fault(write_parquet(tmp_path, text=["x"], label=[0.5])) == ", line 1: 'label' is not a name"
+    assert fault(write_parquet(tmp_path, text=["x"], label=[0.5])).startswith(", line 1: 'label' is not a name but a f")
 
 
 def test_parquet_that_asks_for_any_memory_is_one_line(tmp_path: Path) -> None:
@@ -137,7 +147,8 @@ def test_whole_number_is_a_label_in_json_too(tmp_path: Path) -> None:
         ("a.csv", "", " has no rows"),
         ("a.csv", "text,label\n\n", " has no rows"),
         ("a.jsonl", "\n \n", " has no rows"),
-        ("a.csv", "text;label\nx;y\n", " has no column 'text'. Its columns: 'text;label'."),
+        ("a.csv", "text;stars\nx;y\n", " has no column 'label'. Its columns: 'text', 'stars'."),
+        ("a.tsv", "text;label\nx;y\n", " has no column 'text'. Its columns: 'text;label'."),
         ("a.csv", "text,stars\nx,y\n", " has no column 'label'. Its columns: 'text', 'stars'."),
         ("a.csv", "text,label,text\nx,y,z\n", " has several columns 'text'. Its columns: 'text', 'label', 'text'."),
         ("a.csv", "text,label\nx,y\nx\n", ", line 3: fields: 1, columns: 2"),
@@ -152,12 +163,22 @@ def test_whole_number_is_a_label_in_json_too(tmp_path: Path) -> None:
         ("a.jsonl", '{"text": "x", "stars": 1}', ", line 1: no 'label'. Its keys: 'text', 'stars'."),
         ("a.jsonl", '{"text": null, "label": "y"}', ", line 1: 'text' is not text"),
         ("a.jsonl", '{"text": "x", "label": ["y"]}', ", line 1: 'label' is not a name"),
-        ("a.jsonl", '{"text": "x", "label": true}', ", line 1: 'label' is not a name"),
+        (
+            "a.jsonl",
+            '{"text": "x", "label": true}',
+            ", line 1: 'label' is not a name but true or false: labels are texts",
+        ),
+        ("a.csv", "text,label\rx,y\r", ", line 1: not to be read as a table (a carriage return outside of quotes)"),
         ("a.txt", "x", ": a table's name ends with .csv, .tsv, .jsonl, .parquet"),
     ],
 )
 def test_fault_is_named_with_its_line(name: str, content: str | bytes, words: str, tmp_path: Path) -> None:
     assert fault(write(tmp_path, name, content)).startswith(words)
+
+
+def test_texts_are_not_their_own_labels(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="'text' is said to hold the texts and the labels, too"):
+        list(read_table(write(tmp_path, "a.csv", "text\nx\n"), "text", "text"))
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:

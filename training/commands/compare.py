@@ -1,13 +1,22 @@
 """`sentopic-train compare`: recipes trained side by side, and a report of them."""
 
 import argparse
+import contextlib
+import json
+import pickle
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from app.cluster.child import Child
 from app.engines.quiet import native_stderr_muted
-from app.errors import UsageError
+from app.errors import ClusterError, UsageError
 from training import recipes
 from training.commands import options as given
 from training.recipes import Exercise, Recipe
+
+if TYPE_CHECKING:
+    from training.away import Order
 
 
 def add(commands: given.Commands) -> None:
@@ -27,19 +36,32 @@ def add(commands: given.Commands) -> None:
     compare.add_argument(
         "--no-texts", dest="texts", action="store_false", help="name the hardest texts, do not show them"
     )
+    compare.add_argument("--cluster", metavar="ADDRESS", help="train on a Ray cluster; its machines share --data DIR")
     compare.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     chosen, without_texts = _choose(options)
     with native_stderr_muted():
-        from training import compare, exercises, report
+        from training import away, compare, exercises, report
 
     reading = {recipe.data for recipe, _ in chosen if recipe.unlabelled}
     datasets = {
         name: given.load(name, options.data, options.source, options.limit, unlabelled=name in reading)
         for name in dict.fromkeys(recipe.data for recipe, _ in chosen)
     }
+    if options.cluster:
+        # What was begun here goes on here.
+        texts = (options.data.absolute() if options.data else None, options.source, options.limit)
+        _train_away(
+            options.cluster,
+            [
+                away.Order(recipe, seed, folder, *texts, datasets[recipe.data].sha256)
+                for recipe, seeds in chosen
+                for seed in range(1, seeds + 1)
+                if not (folder := compare.folder_of(options.out.absolute(), recipe, seed)).exists()
+            ],
+        )
     trials: dict[str, list[compare.Trial]] = {}
     for trial in compare.run_trials(chosen, datasets.__getitem__, options.out, lambda line: print(line, flush=True)):
         print(
@@ -53,6 +75,29 @@ def run(options: argparse.Namespace) -> int:
     report.write_figures(measured, trials, found)
     print(f"report: {page}; figures as values: {measured}")
     return 0
+
+
+def _train_away(address: str, orders: "Sequence[Order]") -> None:
+    """What the cluster trains is then as if it had been trained here. Raises ClusterError."""
+    if not orders:
+        return
+    print(f"{len(orders)} runs on the cluster at {address}", flush=True)
+    child = Child("training.spread")
+    try:
+        sent = pickle.dumps((address, orders))
+        with contextlib.suppress(BrokenPipeError):  # it has ended: that is told below
+            child.stdin.write(b"%d\n" % len(sent) + sent)
+            child.stdin.flush()
+        while line := child.stdout.readline():
+            told = json.loads(line)
+            if "end" in told:
+                return
+            if "fault" in told:
+                raise ClusterError(f"{told['fault']}; the same command goes on with the runs that are left")
+            print(told["said"], flush=True)
+        raise child.explain()
+    finally:
+        child.close()
 
 
 def _choose(options: argparse.Namespace) -> tuple[list[tuple[Recipe, int]], list[tuple[Exercise, int]]]:

@@ -18,6 +18,8 @@ LEAST_EXAMPLES: Final = 10
 """Texts of a label by default: two of them are tested on, two held out, and six to learn from."""
 _LONGEST_LABEL: Final = 200
 _LISTED: Final = 8
+_SHOWN: Final = 40
+"""Of a label in a message: what is longer may be a text, of a column that was named by mistake."""
 
 
 @dataclass(frozen=True)
@@ -92,15 +94,19 @@ def name_labels(texts: Sequence[Text], rare: Rare, audit: Audit) -> dict[str, st
 
 
 def _ask_about(few: Mapping[str, int], least: int, counts: Mapping[str, int], audit: Audit) -> str:
-    listed = ", ".join(f"{name!r} ({count})" for name, count in list(few.items())[:_LISTED])
+    listed = ", ".join(f"{shorten(name)!r} ({count})" for name, count in list(few.items())[:_LISTED])
     more = f" and {len(few) - _LISTED} more" if len(few) > _LISTED else ""
     common = [name for name in counts if name not in few]
     near = next(((one, close[0]) for one in few if (close := get_close_matches(one, common, 1, 0.8))), None)
-    slip = f" {near[0]!r} may be a slip for {near[1]!r}." if near else ""
+    slip = f" {shorten(near[0])!r} may be a slip for {shorten(near[1])!r}." if near else ""
     return (
         f"{audit.source}: labels with fewer than {least} different texts: {listed}{more}.{slip} Leave them out: "
         f"--min-examples {least}. Join them: --other NAME. Keep those with N: --min-examples N"
     )
+
+
+def shorten(label: str) -> str:
+    return label if len(label) <= _SHOWN else f"{label[: _SHOWN - 3]}..."
 
 
 def _find_spellings(names: Iterable[str]) -> list[list[str]]:

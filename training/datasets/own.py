@@ -31,6 +31,8 @@ from training.datasets.table import Row, read_table
 LEAST_TEXTS: Final = 50
 MOST_WORDS: Final = 200_000
 """Of a word index: the rarest beyond say nothing."""
+_LEAST_GROUPS: Final = 5
+"""Of texts that are nearly the same: each fifth is of whole groups."""
 _TELLING: Final = 8
 _SHARED: Final = 3
 """Texts that have a word which may stand in a published example: no single text is told by it."""
@@ -65,9 +67,11 @@ def load(table: Table, holdout: Holdout = "grouped", said: Sequence[Feedback] = 
     names = name_labels(texts, table.rare, audit)
     learned = rename(texts, names)
     labels = sorted({text.label for text in learned})
-    _refuse_what_cannot_be_learned(table, labels, len(learned))
+    _refuse_what_cannot_be_learned(table, labels, len(learned), audit)
     tested = _read_test(table, table.test, tokenizer, names) if table.test else []
     train, test = _split(table, learned, tested, audit)
+    if holdout == "grouped" and len({group for _, group in train}) < _LEAST_GROUPS:
+        raise DataError(f"{table.path}: its texts are nearly the same as each other, so that none can be held out")
 
     dataset = Dataset(
         name=table.path.stem,
@@ -136,7 +140,7 @@ def _split(
         train = [(text, group) for text, group in grouped[: len(learned)] if group not in theirs]
         audit.leaked = len(learned) - len(train)
         return train, grouped[len(learned) :]
-    if len(sizes) < 5:
+    if len(sizes) < _LEAST_GROUPS:
         raise DataError(f"{table.path}: its texts are all nearly the same, so that none can be kept for a test")
     inside = _choose_test([text.label for text in texts], groups)
     return [one for one, held in zip(grouped, inside, strict=True) if not held], [
@@ -158,9 +162,15 @@ def _choose_test(labels: Sequence[str], groups: NDArray[np.int64]) -> NDArray[np
     return inside
 
 
-def _refuse_what_cannot_be_learned(table: Table, labels: Sequence[str], texts: int) -> None:
+def _refuse_what_cannot_be_learned(table: Table, labels: Sequence[str], texts: int, audit: Audit) -> None:
+    if not labels and audit.disputed and not audit.left_out:
+        lines = ", ".join(map(str, audit.disputed[0]))
+        raise DataError(
+            f"{table.path}: each text stands in several rows, and no label of it in most of them (as in lines {lines})"
+        )
     if len(labels) < 2:
         held = f"one label alone ({labels[0]!r})" if labels else "no label"
+        held += " with enough of them" if audit.left_out else ""
         raise DataError(f"{table.path}: its texts have {held}, and there is nothing to tell apart")
     if texts < LEAST_TEXTS:
         raise DataError(

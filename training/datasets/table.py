@@ -1,6 +1,7 @@
 """A labelled file, row by row: CSV, TSV or JSON lines in UTF-8, with or without a byte order mark, or Parquet.
 
-Knows nothing of labels but that they are names: whoever reads says which there may be.
+Knows nothing of labels but that they are names: whoever reads says which there may be. CSV has commas, semicolons, tabs
+or bars.
 """
 
 import csv
@@ -8,10 +9,12 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from app.errors import DataError, FileError
+from app.errors import DataError, FileError, UsageError
+from app.files.delimited import choose_delimiter, explain
 
 MAX_FIELD_CHARS: Final = 2**31 - 1
 """Python's own limit is 131,072, less than many a document; this is the most that every platform takes."""
@@ -29,6 +32,8 @@ class Row:
     label: str
 
 
+_KINDS: Final = {bool: "true or false", float: "a fraction", list: "a list", dict: "an object"}
+
 Cells = tuple[int, Any, Any]
 """Line, text and label as the file has them."""
 
@@ -38,11 +43,13 @@ def read_table(path: Path, text: str = "text", label: str = "label", *, missing:
 
     Quotes are those of CSV, in TSV too; empty lines are passed over. A label that is a whole number in JSON or Parquet
     becomes its digits. With `missing`, a text or a label that is not there is an empty one. Raises DataError, with the
-    line, for whatever else is not text with a label.
+    line, for whatever else is not text with a label; UsageError if both are said to stand in one column.
     """
     read = _READERS.get(path.suffix.lower())
     if read is None:
         raise DataError(f"{path}: a table's name ends with {', '.join(_READERS)}")
+    if text == label:
+        raise UsageError(f"{path}: {text!r} is said to hold the texts and the labels, too")
     line = 0
     for line, found, named in read(path, (text, label)):
         content = "" if missing and found is None else found
@@ -50,7 +57,8 @@ def read_table(path: Path, text: str = "text", label: str = "label", *, missing:
             raise DataError(f"{path}, line {line}: {text!r} is not text")
         name = _name(named)
         if name is None:
-            raise DataError(f"{path}, line {line}: {label!r} is not a name")
+            kind = _KINDS.get(type(named), "something else")
+            raise DataError(f"{path}, line {line}: {label!r} is not a name but {kind}: labels are texts or integers")
         if not name and not missing:
             raise DataError(f"{path}, line {line}: {label!r} is empty")
         yield Row(line, content, name)
@@ -88,9 +96,15 @@ def _read_lines(path: Path) -> Iterator[str]:
         yield from _decode(stream, path)
 
 
-def _read_delimited(path: Path, columns: Sequence[str], *, delimiter: str) -> Iterator[Cells]:
+def _read_delimited(path: Path, columns: Sequence[str], *, delimiter: str | None = None) -> Iterator[Cells]:
+    """Without `delimiter`, the one that finds the columns, as `sentopic classify` has it."""
     csv.field_size_limit(MAX_FIELD_CHARS)
-    reader = csv.reader(_read_lines(path), delimiter=delimiter, strict=True)
+    lines = _read_lines(path)
+    head = list[str]()
+    while not head or head[-1].isspace():  # the header may stand behind empty lines
+        head.append(next(lines, ""))
+    delimiter = delimiter or choose_delimiter(head[-1], columns)
+    reader = csv.reader(chain(head, lines), delimiter=delimiter, strict=True)
     header: list[str] = []
     places: list[int] = []
     line = 1
@@ -107,7 +121,7 @@ def _read_delimited(path: Path, columns: Sequence[str], *, delimiter: str) -> It
                 yield line, fields[places[0]], fields[places[1]]
             line = reader.line_num + 1
     except csv.Error as error:
-        raise DataError(f"{path}, line {line}: not to be read as a table ({error})") from error
+        raise DataError(f"{path}, line {line}: not to be read as a table ({explain(error)})") from error
 
 
 def _find_column(name: str, header: Sequence[str], path: Path) -> int:
@@ -157,7 +171,7 @@ def _read_parquet(path: Path, columns: Sequence[str]) -> Iterator[Cells]:
 
 
 _READERS: Final[dict[str, Callable[[Path, Sequence[str]], Iterator[Cells]]]] = {
-    ".csv": partial(_read_delimited, delimiter=","),
+    ".csv": _read_delimited,
     ".tsv": partial(_read_delimited, delimiter="\t"),
     ".jsonl": _read_json_lines,
     ".parquet": _read_parquet,

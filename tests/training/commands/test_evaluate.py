@@ -110,7 +110,15 @@ def test_test_part_of_a_data_set_is_evaluated(
     assert (document["data"], document["bundles"][0]["texts"]) == ("imdb", len(test))
 
 
-@pytest.mark.parametrize("name", ["sentiment/gru", "sentiment/lstm", "topic/gru", "topic/lstm"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("sentiment/gru", marks=pytest.mark.slow),
+        pytest.param("sentiment/lstm", marks=pytest.mark.slow),
+        "topic/gru",
+        "topic/lstm",
+    ],
+)
 def test_shipped_figures_are_found_again(
     name: str, real_data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

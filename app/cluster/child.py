@@ -1,0 +1,68 @@
+"""A process with Ray in it. Ray ends its process when a cluster's head is lost, takes signals for itself and talks a
+lot on standard error: none of that is for a service or a command.
+
+It ends with its parent, however that ends: its standard input is then at its end.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Final
+
+from app.errors import ClusterError
+
+_ROOT: Final = Path(__file__).resolve().parents[2]
+_ENDING_S: Final = 10.0
+
+
+class Child:
+    """`module`: a program of this package. `stdin`, `stdout`: pipes to it."""
+
+    def __init__(self, module: str) -> None:
+        self._log = TemporaryFile()  # noqa: SIM115 - as long as the child
+        path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+        self._process = subprocess.Popen(  # noqa: S603 - our own program
+            [sys.executable, "-P", "-m", module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env={**os.environ, "PYTHONPATH": path},
+            start_new_session=True,  # Ctrl-C is for its parent
+        )
+        self.stdin: IO[bytes] = self._process.stdin  # type: ignore[assignment] # it is a pipe
+        self.stdout: IO[bytes] = self._process.stdout  # type: ignore[assignment]
+
+    def explain(self) -> ClusterError:
+        """Why it ended without a word."""
+        self._process.wait()
+        self._log.seek(0)
+        lines = [line.strip() for line in self._log.read().decode("utf-8", "replace").splitlines() if line.strip()]
+        if any("GCS" in line for line in lines[-20:]):
+            return ClusterError("the cluster is lost: its head does not answer any more")
+        return ClusterError(f"the cluster is lost{f' ({lines[-1]})' if lines else ''}")
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def close(self) -> None:
+        """Ends it, if it has not ended."""
+        for pipe in (self.stdin, self.stdout):
+            try:
+                pipe.close()
+            except OSError:  # what it was to be told yet
+                continue
+        try:
+            self._process.wait(_ENDING_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._log.close()
+
+
+def take_pipes() -> tuple[IO[bytes], IO[bytes]]:
+    """In the child: what comes from its parent, and what goes there; whatever else is printed goes to the log."""
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return sys.stdin.buffer, out
