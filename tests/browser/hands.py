@@ -2,8 +2,9 @@
 
 import base64
 import re
+from collections.abc import Callable
 
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import FileChooser, Locator, Page
 
 
 def answer(page: Page, model: str = "gru") -> Locator:
@@ -30,6 +31,14 @@ def drop(page: Page, name: str, content: bytes, media_type: str = "text/plain") 
     )
     for event in ("dragenter", "dragover", "drop"):
         page.dispatch_event("main", event, {"dataTransfer": transfer})
+
+
+def choose(page: Page, ask: Callable[[], None]) -> FileChooser:
+    """The dialog that `ask` opens. The browser must have drawn what it has, and know by then who waits for a dialog."""
+    with page.expect_file_chooser() as chooser:
+        page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+        ask()
+    return chooser.value
 
 
 def percent(element: Locator) -> float:

@@ -19,7 +19,7 @@ from app.api.job_schemas import JobOut
 from app.keys import create, open_store
 from app.settings import SHIPPED
 from tests.browser.conftest import Guard, Open
-from tests.browser.hands import drop
+from tests.browser.hands import choose, drop
 from tests.faults.conftest import Running, starting
 
 pytestmark = pytest.mark.browser
@@ -181,9 +181,7 @@ def test_column_task_and_model_are_chosen(page: Page, jobs: Jobs) -> None:
 
 def test_file_is_chosen_sent_and_taken_back_with_the_keyboard(page: Page) -> None:
     page.get_by_role("button", name="Choose a file").focus()
-    with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
-    chooser.value.set_files(
+    choose(page, lambda: page.keyboard.press("Enter")).set_files(
         {"name": "reviews.txt", "mimeType": "text/plain", "buffer": f"{PRAISE}\n{BLAME}\n".encode()}
     )
     expect(page.get_by_role("button", name="Classify this file")).to_be_focused()

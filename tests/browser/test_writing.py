@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Open
-from tests.browser.hands import answer, drop, write
+from tests.browser.hands import answer, choose, drop, write
 
 pytestmark = pytest.mark.browser
 PRAISE = "A quiet, patient film that trusts its actors. I loved every minute of it."
@@ -58,9 +58,7 @@ def test_dropped_file_is_answered(page: Page) -> None:
 
 def test_opened_file_is_answered(page: Page, tmp_path: Path) -> None:
     (tmp_path / "review.txt").write_text(f"\ufeff{BLAME}", encoding="utf-8")
-    with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="Open a file").click()
-    chooser.value.set_files(tmp_path / "review.txt")
+    choose(page, page.get_by_role("button", name="Open a file").click).set_files(tmp_path / "review.txt")
     expect(page.get_by_label("Text", exact=True)).to_have_value(BLAME)
     expect(answer(page).locator(".label")).to_have_text("Negative")
 
