@@ -4,15 +4,11 @@ Standard input: the orders; its end ends the program, and with it the runs on al
 JSON for each run that has come back, and a last one that says why it ended, if not because all have.
 """
 
-import json
-import os
 import pickle
-import threading
 from collections.abc import Iterator, Sequence
-from functools import partial
-from typing import IO, Any, Final
+from typing import IO, Final
 
-from app.cluster.child import take_pipes
+from app.cluster.child import report
 from app.cluster.link import connect, explain
 from app.errors import SentopicError
 from training.away import Order, do, unpack
@@ -24,11 +20,12 @@ _CORES: Final = 4
 """More are of little use to a small model."""
 
 
-def run_orders(address: str, orders: Sequence[Order]) -> Iterator[str]:
+def run_orders(request: tuple[str, Sequence[Order]]) -> Iterator[dict[str, str]]:
     """What there is to say of each run that has come back, in whatever order. Raises ClusterError and others."""
+    address, orders = request
     ray = connect(address)
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    need = {"num_cpus": max(1.0, min(_CORES, *(node.get("CPU", 1.0) for node in nodes), _CORES))}
+    need = {"num_cpus": max(1.0, min([_CORES, *(node.get("CPU", 1.0) for node in nodes)]))}
     if any(node.get("GPU") for node in nodes):
         need["num_gpus"] = 1.0
     task = ray.remote(max_retries=_RETRIES, scheduling_strategy="SPREAD", **need)(do)
@@ -40,36 +37,14 @@ def run_orders(address: str, orders: Sequence[Order]) -> Iterator[str]:
             unpack(ray.get(done), order.folder)
         except ray.exceptions.RayTaskError as error:
             raise error.cause if isinstance(error.cause, SentopicError) else explain(error) from error
-        yield f"{order.name}: trained on the cluster, {len(waiting)} runs left"
+        yield {"said": f"{order.name}: trained on the cluster, {len(waiting)} runs left"}
 
 
-def main() -> None:
-    source, out = take_pipes()
-    told = partial(_say, out)
+def _read(source: IO[bytes]) -> tuple[str, Sequence[Order]]:
     size = int(source.readline())
-    address, orders = pickle.loads(source.read(size))  # noqa: S301 - our parent's
-    threading.Thread(target=_end_with, args=(source,), daemon=True).start()
-    try:
-        for line in run_orders(address, orders):
-            told({"said": line})
-    except SentopicError as error:
-        told({"fault": str(error)})
-    except Exception as error:  # noqa: BLE001 - Ray's, of whatever kind
-        told({"fault": str(explain(error))})
-    else:
-        told({"end": True})
-    os._exit(0)  # Ray ends what runs elsewhere when its driver is gone
-
-
-def _end_with(parent: IO[bytes]) -> None:
-    parent.read()
-    os._exit(1)
-
-
-def _say(out: IO[bytes], told: dict[str, Any]) -> None:
-    out.write(json.dumps(told).encode() + b"\n")
-    out.flush()
+    request: tuple[str, Sequence[Order]] = pickle.loads(source.read(size))  # noqa: S301 - our parent's
+    return request
 
 
 if __name__ == "__main__":
-    main()
+    report(_read, run_orders)

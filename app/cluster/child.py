@@ -4,14 +4,20 @@ lot on standard error: none of that is for a service or a command.
 It ends with its parent, however that ends: its standard input is then at its end.
 """
 
+import json
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Final
+from typing import IO, Any, Final, NoReturn, TypeVar
 
-from app.errors import ClusterError
+from app.cluster.link import explain
+from app.errors import ClusterError, SentopicError, UsageError
+
+Request = TypeVar("Request")
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _ENDING_S: Final = 10.0
@@ -66,3 +72,33 @@ def take_pipes() -> tuple[IO[bytes], IO[bytes]]:
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return sys.stdin.buffer, out
+
+
+def report(read: Callable[[IO[bytes]], Request], work: Callable[[Request], Iterable[dict[str, Any]]]) -> NoReturn:
+    """In the child: tells its parent, a line of JSON each, what `work` gives for its request, and at last how it ended.
+
+    The end of its standard input ends the process at once, and with it the work on all machines.
+    """
+    source, out = take_pipes()
+    request = read(source)
+    threading.Thread(target=_end_with, args=(source,), daemon=True).start()
+    try:
+        for told in work(request):
+            _say(out, told)
+    except SentopicError as error:
+        _say(out, {"fault": str(error), "usage": isinstance(error, UsageError)})
+    except Exception as error:  # noqa: BLE001 - Ray's, of whatever kind
+        _say(out, {"fault": str(explain(error))})
+    else:
+        _say(out, {"end": True})
+    os._exit(0)  # Ray ends what runs elsewhere when its driver is gone
+
+
+def _end_with(parent: IO[bytes]) -> None:
+    parent.read()
+    os._exit(1)
+
+
+def _say(out: IO[bytes], told: dict[str, Any]) -> None:
+    out.write(json.dumps(told).encode() + b"\n")
+    out.flush()

@@ -5,8 +5,6 @@ output: a line of JSON for each part, and a last one that says why it ended, if 
 """
 
 import json
-import os
-import threading
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -14,11 +12,10 @@ from typing import IO, Any
 
 from app.bundle import read_bundle
 from app.cluster.cargo import Cargo, pack
-from app.cluster.child import take_pipes
-from app.cluster.link import MAX_RESTARTS, MAX_RETRIES, connect, explain
+from app.cluster.child import report
+from app.cluster.link import MAX_RESTARTS, MAX_RETRIES, connect
 from app.cluster.office import Office
 from app.engines.base import EngineOptions
-from app.errors import SentopicError, UsageError
 
 
 def answer_parts(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -52,31 +49,10 @@ def _load(request: dict[str, Any]) -> Cargo:
     return pack(bundle, request["engine"], EngineOptions(**request["options"]), request["max_text_chars"])
 
 
-def main() -> None:
-    source, out = take_pipes()
-    request = json.loads(source.readline())
-    threading.Thread(target=_end_with, args=(source,), daemon=True).start()
-    try:
-        for told in answer_parts(request):
-            _say(out, told)
-    except SentopicError as error:
-        _say(out, {"fault": str(error), "usage": isinstance(error, UsageError)})
-    except Exception as error:  # noqa: BLE001 - Ray's, of whatever kind
-        _say(out, {"fault": str(explain(error))})
-    else:
-        _say(out, {"end": True})
-    os._exit(0)  # Ray ends what runs elsewhere when its driver is gone
-
-
-def _end_with(parent: IO[bytes]) -> None:
-    parent.read()
-    os._exit(1)
-
-
-def _say(out: IO[bytes], told: dict[str, Any]) -> None:
-    out.write(json.dumps(told).encode() + b"\n")
-    out.flush()
+def _read(source: IO[bytes]) -> dict[str, Any]:
+    request: dict[str, Any] = json.loads(source.readline())
+    return request
 
 
 if __name__ == "__main__":
-    main()
+    report(_read, answer_parts)
