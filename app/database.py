@@ -18,6 +18,8 @@ FILE: Final = "jobs.db"
 """SQLite's, in the directory of jobs, where no other database is named."""
 _BUSY_S: Final = 30.0
 """How long SQLite waits for another process to end its writing."""
+_ANSWER_S: Final = 10.0
+"""How long a database on the network may be silent, or whoever waits for it would wait for ever."""
 _LONGEST_NAME: Final = 64
 _FLEETING: Final = {
     "sqlite://",
@@ -26,24 +28,30 @@ _FLEETING: Final = {
     "sqlite+pysqlite://",
     "sqlite+pysqlite:///:memory:",
 }
+_OUR_DRIVERS: Final = {"pg8000"}
+"""Those of the extras. Of another one, its URL says how long it may be silent."""
 
 Result = TypeVar("Result")
 
 
 class Database:
-    def __init__(self, url: str, failed: Callable[[str], SentopicError]) -> None:
-        """`failed` makes the error of whatever goes wrong, from one line that says what; it is raised here, too."""
+    def __init__(self, url: str, failed: Callable[[str], SentopicError], *, seldom: bool = False) -> None:
+        """`failed` makes the error of whatever goes wrong, from one line that says what; it is raised here, too.
+
+        Whoever asks `seldom` has a connection for each time.
+        """
         import sqlalchemy as sql
 
         self.sql, self._failed = sql, failed
-        is_sqlite = url.startswith("sqlite")
         if url in _FLEETING:
             raise failed("a database in memory keeps nothing")
-        options: dict[str, Any] = (
-            {"poolclass": sql.NullPool, "connect_args": {"timeout": _BUSY_S}} if is_sqlite else {"pool_pre_ping": True}
-        )
         try:
-            self._engine = sql.create_engine(url, **options)
+            parsed = sql.make_url(url)
+            is_sqlite = parsed.get_backend_name() == "sqlite"
+            options: dict[str, Any] = {"poolclass": sql.NullPool} if is_sqlite or seldom else {"pool_pre_ping": True}
+            if is_sqlite or parsed.get_driver_name() in _OUR_DRIVERS:
+                options["connect_args"] = {"timeout": _BUSY_S if is_sqlite else _ANSWER_S}
+            self._engine = sql.create_engine(parsed, **options)
         except (sql.exc.SQLAlchemyError, ImportError, ValueError) as error:
             raise failed(_explain(error)) from error
 
@@ -59,8 +67,8 @@ class Database:
             try:
                 self.run(table.metadata.create_all)
                 break
-            except SentopicError:
-                if last:
+            except SentopicError as error:
+                if last or not isinstance(error.__cause__, self.sql.exc.DatabaseError):
                     raise
 
     def measure(self, table: "Table", size: Any, owner: str) -> tuple[Held, Held | None]:
@@ -92,5 +100,8 @@ def _column(sql: Any, field: Any, *, in_key: bool, long: bool) -> Any:
 
 
 def _explain(error: BaseException) -> str:
-    lines = str(getattr(error, "orig", None) or error).splitlines()
+    told = getattr(error, "orig", None) or error
+    if isinstance(told, TimeoutError) or isinstance(told.__cause__, TimeoutError):
+        return f"no answer in {_ANSWER_S:g} s"
+    lines = str(told).splitlines()
     return hide_password((lines or [type(error).__name__])[0])

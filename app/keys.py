@@ -19,7 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeVar, get_args
 
-from app.errors import KeyStoreError, UsageError, hide_password
+from app.database import Database
+from app.errors import KeyStoreError, UsageError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -163,18 +164,13 @@ class _Table:
     """The table `sentopic_keys`, made when it is first needed."""
 
     def __init__(self, url: str) -> None:
-        import sqlalchemy as sql
-
-        self._sql = sql
-        try:
-            self._engine = sql.create_engine(url, poolclass=sql.NullPool)  # it is asked seldom
-        except (sql.exc.SQLAlchemyError, ImportError, ValueError) as error:
-            raise KeyStoreError(f"the keys' database: {_first_line(error)}") from None
-        text = sql.Text
-        columns = [sql.Column(name, text, nullable=False) for name in ("name", "scopes", "created", "sha256")]
+        self._database = Database(url, lambda why: KeyStoreError(f"the keys' database: {why}"), seldom=True)
+        sql = self._database.sql
+        columns = [sql.Column(name, sql.Text, nullable=False) for name in ("name", "scopes", "created", "sha256")]
         self._keys = sql.Table(
             "sentopic_keys", sql.MetaData(), sql.Column("id", sql.String(16), primary_key=True), *columns
         )
+        self._is_made = False
 
     def read(self) -> list[Key]:
         rows = self._run(lambda line: line.execute(self._keys.select().order_by(self._keys.c.created)).mappings().all())
@@ -189,26 +185,10 @@ class _Table:
         return bool(gone)
 
     def _run(self, work: Callable[["Connection"], Result]) -> Result:
-        try:
-            self._make()
-            with self._engine.begin() as line:
-                return work(line)
-        except self._sql.exc.SQLAlchemyError as error:
-            raise KeyStoreError(f"the keys' database: {_first_line(getattr(error, 'orig', None) or error)}") from error
-
-    def _make(self) -> None:
-        for last in (False, True):  # two who make it at once: one of them fails, and then it is there
-            try:
-                with self._engine.begin() as line:
-                    self._keys.metadata.create_all(line)
-                break
-            except self._sql.exc.DatabaseError:
-                if last:
-                    raise
-
-
-def _first_line(error: object) -> str:
-    return hide_password((str(error).splitlines() or [type(error).__name__])[0])
+        if not self._is_made:
+            self._database.create(self._keys)
+            self._is_made = True
+        return self._database.run(work)
 
 
 def _parse(row: dict[str, object]) -> Key:

@@ -36,6 +36,7 @@ from app.text import TextEncoder
 if TYPE_CHECKING:
     from fastapi.telemetry import TelemetryConfig
 
+    from app.rates import Rates
     from app.tracing import Tracing
 
 FLUSH_S: Final = 2.0
@@ -124,7 +125,8 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
     database = settings.database or (office.url if office else None)
     book = _open_book(settings, database) if database and settings.max_feedback else None
     keyring = Keyring(open_store(settings.keys)) if settings.keys else None
-    guard = _open_guard(settings, keyring)
+    rates = _open_rates(settings)
+    guard = security.Guard(keyring, rates, open_pages=settings.open_pages) if keyring or rates else None
     tracing = _open_tracing(settings)  # the last to open: it has a thread that only the lifespan ends
     _settle_memory(inherited=shared is not None)
 
@@ -139,6 +141,8 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
             book or contextlib.nullcontext(),
             _keep_fresh(keyring),
         ):
+            if rates:
+                await rates.look()
             yield
         await asyncio.to_thread(_trim_heap)  # after a reload the process goes on, without these bundles
 
@@ -200,13 +204,12 @@ def _check_gpu(settings: Settings, place: int) -> None:
         _log.warning("WARNING: %s: the keras engine runs on the CPU, where onnx is many times as fast", why)
 
 
-def _open_guard(settings: Settings, keyring: Keyring | None) -> security.Guard | None:
-    rates = None
-    if settings.rate:
-        from app.rates import open_rates
+def _open_rates(settings: Settings) -> "Rates | None":
+    if not settings.rate:
+        return None
+    from app.rates import open_rates
 
-        rates = open_rates(settings.rate, settings.rate_storage)
-    return security.Guard(keyring, rates, open_pages=settings.open_pages) if keyring or rates else None
+    return open_rates(settings.rate, settings.rate_storage)
 
 
 def _open_tracing(settings: Settings) -> "Tracing | None":

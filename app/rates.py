@@ -4,6 +4,8 @@ import asyncio
 import logging
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from limits import RateLimitItem, parse_many
@@ -34,12 +36,23 @@ class Rates:
         """Raises RateLimitedError. Where the counts cannot be reached, everybody passes, and the log says so."""
         if time.monotonic() < self._passing_until:
             return
-        try:
+        with self._heeded():
             async with asyncio.timeout(STORAGE_S):
                 for limit in self._limits:
                     if not await self._window.hit(limit, who):
                         reset, _ = await self._window.get_window_stats(limit, who)
                         raise RateLimitedError(max(1, int(reset - time.time()) + 1))
+
+    async def look(self) -> None:
+        """Whether the counts can be reached: if not, the log says so now, and not only when somebody asks."""
+        with self._heeded():
+            async with asyncio.timeout(STORAGE_S):
+                await self._window.get_window_stats(self._limits[0], "")
+
+    @contextmanager
+    def _heeded(self) -> Iterator[None]:
+        try:
+            yield
         except (StorageError, TimeoutError) as error:
             now = time.monotonic()
             self._passing_until = now + PASSING_S

@@ -64,6 +64,20 @@ def test_everybody_passes_while_the_storage_does_not_answer(caplog: pytest.LogCa
     assert sum("rates are not limited" in record.message for record in caplog.records) == 1
 
 
+def test_storage_that_does_not_answer_is_told_of_at_the_start(caplog: pytest.LogCaptureFixture) -> None:
+    """And not only when somebody asks, whom nothing then limits."""
+
+    async def start(app: FastAPI) -> None:
+        async with app.router.lifespan_context(app):
+            pass
+
+    asyncio.run(start(create(rate="1/hour", rate_storage="redis://:hunter2@127.0.0.1:9")))
+    assert sum("rates are not limited" in record.message for record in caplog.records) == 1
+    assert "hunter2" not in caplog.text
+    asyncio.run(start(create(rate="1/hour")))
+    assert len(caplog.records) == 1
+
+
 def ask_from(app: FastAPI, origin: str, method: str = "GET", **headers: str) -> httpx.Response:
     async def scene() -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:

@@ -5,6 +5,7 @@
 checkout=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/sentopic
 scratch=$(mktemp -d)
+more_packages=()  # of Debian, that a check needs besides
 mounts=()  # how this machine reaches its package index, lent to each build and left out of the images
 
 say() { printf '%s: %s\n' "$(basename "$0")" "$*"; }
@@ -16,7 +17,7 @@ ask() { curl --noproxy '*' --max-time 10 --silent --show-error --fail "$@"; }
 
 prepare() {
   [[ $EUID == 0 ]] || fail "it needs root"
-  install_packages buildah podman runc conmon debootstrap catatonit golang-github-containernetworking-plugin-dnsname ca-certificates curl
+  install_packages buildah podman runc conmon debootstrap catatonit golang-github-containernetworking-plugin-dnsname ca-certificates curl "${more_packages[@]}"
   configure_podman
   prepare_base
   lend_index
