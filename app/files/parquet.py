@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from app.errors import FileError, NoParquetError
 from app.files.cells import to_text
 from app.files.lines import MAX_LINE_BYTES, Position
-from app.files.rows import DEFAULT_TEXT, Format, Row, Told, blank, without_repeats
+from app.files.rows import DEFAULT_TEXT, Format, Row, Told, blank, number_repeats, without_repeats
 from app.files.unpack import describe, unpack
 from app.files.unpacker import size_of
 
@@ -158,7 +158,7 @@ class ParquetWriter:
     ) -> None:
         arrow = _arrow()
         self._cells, self._as_read = cells, schema is not None
-        own = schema or arrow.schema([(column, arrow.string()) for column in columns])
+        own = schema or arrow.schema([(name, arrow.string()) for name in number_repeats(list(map(_as_utf8, columns)))])
         if own.metadata and NOTE in own.metadata:  # it is a result itself
             own = own.with_metadata({name: value for name, value in own.metadata.items() if name != NOTE} or None)
         kinds = [arrow.string(), arrow.float64(), arrow.bool_(), arrow.list_(arrow.string()), arrow.string()]

@@ -120,6 +120,11 @@ def without_repeats(columns: Sequence[str]) -> list[str]:
     """Each once: the second of a name gets a number. Raises FileError for more than anybody has."""
     if len(columns) > MAX_COLUMNS or sum(map(len, columns)) > MAX_NAMES_CHARS:
         raise FileError(f"more than {MAX_COLUMNS:,} columns, or {MAX_NAMES_CHARS:,} characters of their names", 1)
+    return number_repeats(columns)
+
+
+def number_repeats(columns: Sequence[str]) -> list[str]:
+    """Each once, however many there are."""
     found = dict[str, int]()
     for column in columns:
         name = column

@@ -224,6 +224,15 @@ def test_late_fields_that_are_called_as_answers_are_not_taken_for_them(client: h
             assert len({(row["confidence"], row["uncertain"], row["error"]) for row in rows}) == 1
 
 
+def test_field_whose_name_is_half_a_surrogate_pair_is_in_every_format(client: httpx.Client) -> None:
+    job = until_done(client, hand_in(client, b'{"text": "oil prices", "\\ud800": 1}\n', format="jsonl"))
+    for form, wanted in (("jsonl", "\ud800"), ("csv", "\\ud800"), ("parquet", "\\ud800")):
+        response = client.get(f"/jobs/{job['id']}/result?format={form}")
+        assert response.status_code == 200
+        (row,) = read(response.content, form)
+        assert str(row[wanted]) == "1"
+
+
 def test_what_is_no_job_is_refused(client: httpx.Client) -> None:
     def post(content: bytes = b"oil", headers: dict[str, str] | None = None, **params: str) -> tuple[int, str]:
         return problem(client.post("/jobs", content=content, params=params, headers=headers))

@@ -124,6 +124,20 @@ def test_texts_of_other_formats_become_columns_of_text(tmp_path: Path) -> None:
     assert (second["text"], second["n"], second["other"], second["error"]) == (None, None, '{"late": 2}', "bad")
 
 
+def test_names_that_are_no_utf8_become_columns_that_are(tmp_path: Path) -> None:
+    """Half a surrogate pair is a name that JSON has, and may be escaped as another one is written."""
+    data = b'{"text": "a", "\\ud800": 1, "\\\\ud800": 2, "\\udfff": {"\\udfff": 3}}\n'
+    reader = opened(Memory(data), "jsonl")
+    rows = list(reader)
+    writer = open_writer(reader, choose_shape(reader, rows, "parquet"))
+    assert isinstance(writer, ParquetWriter)
+    (tmp_path / "spool").write_bytes(writer.write(rows, [ANSWER]))
+    writer.join(tmp_path / "spool", tmp_path / "out")
+    (row,) = pq.read_table(tmp_path / "out").to_pylist()
+    assert (row["\\ud800"], row["\\ud800_2"], row["\\udfff"]) == ("1", "2", '{"\\udfff": 3}')
+    assert row["label"] == "pos"
+
+
 def test_broken_files_are_refused(tmp_path: Path) -> None:
     whole = write(tmp_path / "in.parquet").read_bytes()
     for name, data in (("empty", b""), ("text", b"text\na\n"), ("half", whole[: len(whole) // 2])):
