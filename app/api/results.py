@@ -59,8 +59,10 @@ class Results:
         name = f"{job.task}-{job.id[:8]}{'' if job.status == 'done' else '-part'}.{_ENDINGS[form]}"
         attached = f'attachment; filename="{name}"' if options.named else "attachment"
         path = self._office.result(job)
-        if form == job.format or shape is None:
+        if form == job.format:
             return await run_in_threadpool(_File, path, form, attached, self._places)
+        if shape is None:  # there is none to convert
+            raise UnknownJobError
         lend = self._office.lend(job) if form == "parquet" else None
         return _Converted(path, shape, form, attached, self._places, self._converting, lend)
 

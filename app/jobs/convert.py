@@ -31,7 +31,8 @@ def convert(path: Path, shape: Shape, to: Format, is_wanted: Callable[[], bool] 
     reader = _open(path, shape)
     try:
         writer = _open_writer(shape, to)
-        rows = takewhile(lambda _: is_wanted(), _read(reader, shape))
+        all_rows = _read(reader, shape) if path.stat().st_size else iter(())  # lines of no rows are no bytes
+        rows = takewhile(lambda _: is_wanted(), all_rows)
         if isinstance(writer, ParquetWriter):
             yield from _join(writer, rows, reader, path.with_name(f"converted.{secrets.token_hex(4)}"))
             return

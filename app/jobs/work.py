@@ -67,10 +67,11 @@ class Work:
 
     def end(self) -> None:
         """The result is whole. Raises as `finish` does."""
-        self._scribe.end()
+        shape = self._scribe.end()  # which nothing has recorded of a file without rows
         name, written = self._put_together()
         tally = self._scribe.tally
-        self.set(status="done", result=name, written=written, rows=tally.rows, **_told(tally), **_ended())
+        told = {"shape": _tell_shape(shape), "rows": tally.rows, **_told(tally), **_ended()}
+        self.set(status="done", result=name, written=written, **told)
         self._folder.drop_others(name)
 
     def keep(self) -> None:
@@ -105,7 +106,7 @@ class Work:
         self._pace += share * ((read.offset - offset) / passed - self._pace)
         self._saved_at, self._saved = now, (tally.rows, read.offset)
         self.set(
-            shape=json.dumps(asdict(shape)),
+            shape=_tell_shape(shape),
             read_offset=read.offset,
             read_line=read.line,
             written=written,
@@ -161,6 +162,10 @@ def give_back(job: Job, store: JobStore) -> None:
 def lay_down(job: Job, store: JobStore) -> None:
     """As `give_back`, but the job may be what has failed: this was one of its tries. Raises JobStoreError."""
     store.set(job.id, job.lease, status="waiting", lease=None, lease_until=0.0)
+
+
+def _tell_shape(shape: Shape) -> str:
+    return json.dumps(asdict(shape))
 
 
 def _told(tally: Tally) -> dict[str, Any]:

@@ -35,6 +35,12 @@ def arrow() -> bytes:
     return bytes(sink.getvalue())
 
 
+def arrow_without_rows() -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({"text": pa.array([], pa.string()), "x": pa.array([], pa.int32())}), sink)
+    return bytes(sink.getvalue())
+
+
 FILES = {
     "csv": table(),
     "jsonl": "".join(f"{json.dumps({'n': n, 'body': text})}\n" for n, text in enumerate(TEXTS)).encode(),
@@ -222,6 +228,26 @@ def test_late_fields_that_are_called_as_answers_are_not_taken_for_them(client: h
         assert {row["label"] for row in rows} == set(job["labels"])
         if form != "lines":
             assert len({(row["confidence"], row["uncertain"], row["error"]) for row in rows}) == 1
+
+
+EMPTY = {"csv": b"text,x\n", "jsonl": b"\n\n", "parquet": arrow_without_rows()}
+
+
+@pytest.mark.parametrize("form", EMPTY)
+def test_result_without_rows_is_a_file_without_rows_in_every_format(client: httpx.Client, form: str) -> None:
+    job = until_done(client, hand_in(client, EMPTY[form], format=form))
+    assert (job["status"], job["rows"], job["done"]) == ("done", 0, 0)
+    for other in FILES:
+        response = client.get(f"/jobs/{job['id']}/result?format={other}")
+        assert response.status_code == 200
+        if other == "parquet":
+            names = pq.read_table(pa.BufferReader(response.content)).column_names
+        else:
+            names = response.text.strip().split(",")
+            assert response.text.count("\n") == (1 if other == "csv" else 0)
+        if other in {"csv", "parquet"}:
+            assert names[-5:] == ["label", "confidence", "uncertain", "warnings", "error"]
+            assert names[:-5] == (["other"] if form == "jsonl" else ["text", "x"])
 
 
 def test_field_whose_name_is_half_a_surrogate_pair_is_in_every_format(client: httpx.Client) -> None:
