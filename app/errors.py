@@ -12,6 +12,7 @@ SentopicError
 ├── OutputError               results cannot be written
 ├── JobStoreError             the jobs cannot be read or written
 ├── JobsFullError             there is no room for more jobs
+├── JobFilesError             a job's files cannot be read or written now
 ├── FeedbackStoreError        feedback cannot be read or written
 ├── FeedbackFullError         there is no room for more feedback
 ├── StuckJobError             a job during which the service has ended again and again
@@ -126,6 +127,13 @@ class JobsFullError(SentopicError):
 
     def __init__(self) -> None:
         super().__init__("There is no room for the file or its result. Delete finished jobs, or try again later.")
+
+
+class JobFilesError(SentopicError):
+    code = "job_files"
+
+    def __init__(self) -> None:
+        super().__init__("The job's files cannot be read or written now. Try again later.")
 
 
 class FeedbackStoreError(SentopicError):

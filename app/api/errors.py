@@ -44,6 +44,7 @@ STATUSES: Final[dict[type[errors.SentopicError], int]] = {
     errors.OverloadedError: 503,
     errors.LeavingError: 503,
     errors.JobStoreError: 503,
+    errors.JobFilesError: 503,
     errors.FeedbackStoreError: 503,
     errors.DeadlineError: 504,
     errors.JobsFullError: 507,
@@ -167,6 +168,8 @@ def answer(error: errors.SentopicError, scope: Mapping[str, Any]) -> Response:
         headers["Retry-After"] = str(error.retry_after_s)
     if isinstance(error, errors.JobStoreError | errors.FeedbackStoreError):
         _log.error("a database: %s", error.reason)
+        headers["Retry-After"] = "1"
+    if isinstance(error, errors.JobFilesError):
         headers["Retry-After"] = "1"
     if isinstance(error, errors.UnauthorizedError):
         headers["WWW-Authenticate"] = "Bearer"

@@ -1,11 +1,13 @@
 """A job's result on its way out: as it lies there, in parts, or in another format."""
 
 import asyncio
+import errno
 import importlib.util
+import logging
 import os
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from itertools import chain
 from pathlib import Path
 from threading import Event
@@ -20,7 +22,9 @@ from app.api.job_schemas import MEDIA_TYPES, ResultOptions
 from app.api.leaving import patient_until_left, while_there
 from app.api.security import name_client
 from app.errors import (
+    JobFilesError,
     JobNotDoneError,
+    JobsFullError,
     LeavingError,
     NoParquetError,
     OverloadedError,
@@ -40,6 +44,9 @@ _ONE_RANGE: Final = re.compile(rb"bytes=(?:(\d{1,18})-(\d{1,18})?|-[1-9]\d{0,17}
 _CONVERTING: Final = 2
 """At once, each in a thread: Python's threads take turns, and others have to wait for theirs."""
 
+_NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT}
+_log = logging.getLogger("sentopic")
+
 
 class Results:
     """All that are being read. Each has a place (`app.places`): it has files open, and may take a thread's time."""
@@ -49,7 +56,7 @@ class Results:
         self._converting = asyncio.Semaphore(_CONVERTING)
 
     async def open(self, request: Request, options: ResultOptions, job: Job) -> Response:
-        """Raises JobNotDoneError, UnknownJobError, NoParquetError, or RangeError."""
+        """Raises JobNotDoneError, UnknownJobError, JobFilesError, NoParquetError, or RangeError."""
         shape, form = job.written_as, options.format or job.format
         if job.status != "done" and not (job.has_part and options.partial):
             raise JobNotDoneError(job.status, has_part=job.has_part)
@@ -108,21 +115,31 @@ async def _sending(
         with places.take(name_client(scope)) as place:
             async with patient_until_left(scope), while_there(is_there, UnknownJobError()):
                 yield place, sending
-    except (OverloadedError, LeavingError, UnknownJobError):
+    except (OverloadedError, LeavingError, UnknownJobError, JobsFullError, JobFilesError):
         if not began or ABORT not in scope:
             raise
         scope[ABORT]()
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Raises UnknownJobError, JobsFullError or JobFilesError for what the system says of its files."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise UnknownJobError from None
+    except OSError as error:
+        _log.error("a result cannot be given out: %s", error)
+        raise (JobsFullError if error.errno in _NO_ROOM else JobFilesError) from error
 
 
 class _File(FileResponse):
     """It is open from the beginning: who deletes the job meanwhile takes nothing that has been promised."""
 
     def __init__(self, path: Path, form: Format, attached: str, places: Places) -> None:
-        """Raises UnknownJobError."""
-        try:
+        """Raises UnknownJobError or JobFilesError."""
+        with _reading():
             self._descriptor = os.open(path, os.O_RDONLY)
-        except FileNotFoundError:
-            raise UnknownJobError from None
         self._places = places
         found = os.fstat(self._descriptor)
         self._size = found.st_size
@@ -134,13 +151,29 @@ class _File(FileResponse):
         try:
             _mend_range(scope, self._size)
             async with _sending(scope, send, self._places, self._is_there) as (_, sending):
-                await super().__call__(scope, receive, sending)
+                with _reading():
+                    await super().__call__(scope, receive, _late(sending))
         finally:
             os.close(self._descriptor)
 
     def _is_there(self) -> bool:
         """Nobody sees how much room a deleted file takes that is still open."""
         return os.fstat(self._descriptor).st_nlink > 0
+
+
+def _late(send: Send) -> Send:
+    """Says that there is an answer when it has something of it: it is opened once more for that."""
+    start: list[Message] = []
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            start.append(message)
+            return
+        while start:
+            await send(start.pop())
+        await send(message)
+
+    return sending
 
 
 class _Converted(StreamingResponse):
@@ -190,12 +223,10 @@ class _Converted(StreamingResponse):
             yield piece
 
     async def _next(self, pieces: Iterator[bytes]) -> bytes:
-        """Raises UnknownJobError."""
-        try:
+        """Raises UnknownJobError, JobsFullError or JobFilesError."""
+        with _reading():
             async with self._converting:
                 return await run_in_threadpool(_take, pieces)
-        except FileNotFoundError:
-            raise UnknownJobError from None
 
 
 def _take(pieces: Iterator[bytes]) -> bytes:

@@ -186,8 +186,18 @@ class ParquetWriter:
 
         `note`: what its footer is to tell of it, as `NOTE`.
         """
-        arrow = _arrow()
         aside = target.with_name(f"{target.name}.joined")
+        try:
+            self._join(appended, aside, note)
+            with aside.open("rb") as file:
+                os.fsync(file.fileno())
+            aside.replace(target)
+        except BaseException:
+            aside.unlink(missing_ok=True)  # where the disk is full, half a file is in everybody's way
+            raise
+
+    def _join(self, appended: Path, aside: Path, note: str) -> None:
+        arrow = _arrow()
         with arrow.OSFile(str(appended)) as source, arrow.parquet.ParquetWriter(aside, self._schema) as sink:
             waiting, rows, size = [], 0, 0
             while source.tell() < source.size():
@@ -201,9 +211,6 @@ class ParquetWriter:
             sink.write_table(arrow.Table.from_batches(waiting, self._schema))
             if note:
                 sink.add_key_value_metadata({NOTE: note})
-        with aside.open("rb") as file:
-            os.fsync(file.fileno())
-        aside.replace(target)
 
     def _take_batches(self, rows: Sequence[Row]) -> "list[pyarrow.ChunkedArray]":
         """The rows' columns as they were read: rows that follow each other in a batch are a slice of it."""

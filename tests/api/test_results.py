@@ -1,0 +1,107 @@
+"""A result that the system does not let us read or convert is a problem and a line in the log, never a defect."""
+
+import asyncio
+import errno
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+
+from app.api import results
+from app.jobs import convert as convert_module
+from app.main import create_app
+from app.settings import SHIPPED, Settings
+
+Ask = Callable[[str], Awaitable[httpx.Response]]
+needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full is Linux's")
+
+
+def with_result(tmp_path: Path, scene: Callable[[Ask, Path], Awaitable[None]]) -> None:
+    """A job that is done; `scene` has what asks for its result, and its folder."""
+
+    async def run() -> None:
+        app = create_app(Settings(bundle=[SHIPPED / "topic" / "gru"], jobs=str(tmp_path)))
+        transport = httpx.ASGITransport(app=app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
+        ):
+            sent = await client.post("/jobs?task=topic&format=csv", content=b"text\n" + b"oil prices rose\n" * 20)
+            path = f"/jobs/{sent.json()['id']}"
+            async with asyncio.timeout(20):
+                while (await client.get(path)).json()["status"] != "done":
+                    await asyncio.sleep(0.02)
+            await scene(lambda query: client.get(f"{path}/result{query}"), tmp_path / sent.json()["id"])
+
+    asyncio.run(run())
+
+
+def check(response: httpx.Response, status: int, code: str, caplog: pytest.LogCaptureFixture) -> None:
+    assert (response.status_code, response.json()["code"]) == (status, code)
+    assert response.headers["content-type"] == "application/problem+json"
+    told = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert [record.exc_info for record in told] == [None]
+    assert told[0].getMessage().startswith("a result cannot be given out: ")
+    assert "\n" not in told[0].getMessage()
+    caplog.clear()
+
+
+@needs_full
+@pytest.mark.parametrize("name", ["converted.it", "converted.it.parquet.joined"], ids=["rows", "file"])
+def test_disk_that_is_full_has_no_room_for_a_conversion(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(convert_module, "secrets", SimpleNamespace(token_hex=lambda _: "it"))
+
+    async def scene(ask: Ask, folder: Path) -> None:
+        (folder / name).symlink_to("/dev/full")
+        check(await ask("?format=parquet"), 507, "jobs_full", caplog)
+        assert not list(folder.glob("converted.*"))
+        assert (await ask("?format=parquet")).status_code == 200
+
+    with_result(tmp_path, scene)
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "code"),
+    [(errno.ENOSPC, 507, "jobs_full"), (errno.EMFILE, 503, "job_files"), (errno.EIO, 503, "job_files")],
+)
+def test_files_that_cannot_be_had_are_a_problem(
+    tmp_path: Path,
+    number: int,
+    status: int,
+    code: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(*_: Any) -> Iterator[bytes]:
+        raise OSError(number, os.strerror(number))
+        yield b""
+
+    def fail_now(*_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    def open_others(path: Any, *given: Any, **named: Any) -> Any:
+        return fail_now() if "result." in str(path) else real_open(path, *given, **named)
+
+    real_open = os.open
+
+    async def scene(ask: Ask, _: Path) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(results, "convert", fail)
+            for form in ("jsonl", "parquet"):
+                check(await ask(f"?format={form}"), status, code, caplog)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "open", open_others)
+            check(await ask(""), status, code, caplog)
+        with monkeypatch.context() as patch:
+            patch.setattr("anyio.open_file", fail_now)
+            check(await ask(""), status, code, caplog)
+        assert (await ask("")).text.count("\n") == 21
+        assert (await ask("?format=jsonl")).status_code == 200
+
+    with_result(tmp_path, scene)
