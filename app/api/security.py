@@ -21,6 +21,7 @@ _OPEN: Final = ("/health/live", "/health/ready")
 _PAGES: Final = ("/", "/models", "/bulk", "/docs", "/openapi.json")
 _FILES: Final = ("/swagger/", "/web/")
 _ADMIN: Final = ("/metrics",)
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class Guard:
@@ -42,7 +43,7 @@ class Guard:
             await self._rates.count(name_client(scope))
 
     def _authenticate(self, keyring: Keyring, headers: Mapping[bytes, bytes], wanted: Scope) -> Key:
-        token = headers.get(b"x-api-key", b"").decode("latin-1")
+        token = headers.get(b"x-api-key", b"").strip(b" \t").decode("latin-1")
         kind, _, value = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         if not token and kind.lower() == "bearer":
             token = value.strip()
@@ -152,7 +153,15 @@ def name_client(scope: Mapping[str, Any]) -> str:
 
 def _network(scope: Mapping[str, Any]) -> str:
     host = scope["client"][0] if scope.get("client") else "unknown"
+    if ":" not in host:
+        return str(host)
     try:
-        return str(ipaddress.ip_network(f"{host}/64", strict=False)) if ":" in host else str(host)
+        address = ipaddress.IPv6Address(host)
     except ValueError:
         return "unknown"  # a proxy has passed on what is no address
+    return str(_inner(address) or ipaddress.IPv6Network((int(address), 64), strict=False))
+
+
+def _inner(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that it is another form of: all of these have one network."""
+    return address.ipv4_mapped or (ipaddress.IPv4Address(address.packed[12:]) if address in _NAT64 else None)

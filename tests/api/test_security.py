@@ -52,6 +52,16 @@ def test_one_client_has_all_addresses_of_its_ipv6_network() -> None:
     assert ask(app, 1, "2001:db8:0:1::1") == [200]
 
 
+@pytest.mark.parametrize("form", ["::ffff:{}", "::FFFF:{}", "64:ff9b::{}"])
+def test_ipv4_in_the_form_of_ipv6_is_one_client_each(form: str) -> None:
+    """As proxies write it whose sockets are for both, or that stand behind a translation."""
+    app = create(rate="2/hour")
+    assert ask(app, 3, form.format("192.0.2.1")) == [200, 200, 429]
+    assert ask(app, 2, form.format("192.0.2.2")) == [200, 200]
+    assert ask(app, 1, "192.0.2.2") == [429]
+    assert ask(app, 1, "64:ff9b:1::192.0.2.3") == [200]
+
+
 @pytest.mark.parametrize(("rate", "storage"), [("often", "memory://"), ("1/second", "nothing://")])
 def test_rate_that_cannot_be_counted_is_refused_at_the_start(rate: str, storage: str) -> None:
     with pytest.raises(StartError):

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from app import keys
 from app.main import create_app
 from app.settings import SHIPPED
+from tests.faults.conftest import read_all
 
 TEXT = {"text": "wheat and corn"}
 TOPIC = ("--bundle", str(SHIPPED / "topic" / "gru"))
@@ -76,6 +78,14 @@ def test_key_is_taken_from_either_header(client: httpx.Client, tokens: dict[str,
     headers = {"x-api-key": token} if form == "x-api-key" else {"authorization": f"bearer {token}"}
     assert client.post("/predict/topic", json=TEXT, headers=headers).status_code == 200
     assert client.get("/tasks", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("header", ["x-api-key: {} ", "x-api-key:\t{}\t ", "authorization: Bearer {}  "])
+def test_white_space_around_a_key_is_no_part_of_it(client: httpx.Client, tokens: dict[str, str], header: str) -> None:
+    asked = f"GET /tasks HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{header.format(tokens['predict'])}\r\n\r\n"
+    with socket.create_connection((client.base_url.host, client.base_url.port or 80), 10) as line:
+        line.sendall(asked.encode())
+        assert read_all(line).startswith(b"HTTP/1.1 200 ")
 
 
 def test_scope_is_asked_for(client: httpx.Client, tokens: dict[str, str]) -> None:
