@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("sentopic")
 _OTHER_FILES = 128
 """Open files of a process that are no connections."""
+_FEWEST_CONNECTIONS = 16
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -169,6 +170,7 @@ def _serve(options: argparse.Namespace) -> int:
     logs.configure(settings.log_format, requests=settings.log_requests)
     if settings.workers > 1 and settings.rate and settings.rate_storage.startswith("memory:"):
         raise StartError("several workers must count requests in one place: SENTOPIC_RATE_STORAGE=redis://...")
+    most = _allow_connections(settings.max_connections)
     listener = _listen(settings.host, settings.port)
 
     from app import main as service
@@ -176,7 +178,6 @@ def _serve(options: argparse.Namespace) -> int:
     from app.server import Server, Service, longest_stop_s
     from app.supervisor import Lifeline, Supervisor
 
-    most = _allow_connections(settings.max_connections)
     connections = ConnectionLimits(settings.client_timeout_s, settings.keep_alive_s, settings.max_header_bytes, most)
 
     def build(
@@ -217,7 +218,10 @@ def _is_loopback(listener: socket.socket) -> bool:
 
 
 def _allow_connections(number: int) -> int:
-    """How many of them the system lets a process have: its first limit on open files is often 1,024, and is raised."""
+    """How many of them the system lets a process have: its first limit on open files is often 1,024, and is raised.
+
+    Raises StartError where that is hardly any.
+    """
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -225,6 +229,9 @@ def _allow_connections(number: int) -> int:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    least = min(number, _FEWEST_CONNECTIONS)
+    if soft != resource.RLIM_INFINITY and soft - _OTHER_FILES < least:
+        raise StartError(f"too few open files are allowed: {soft}, of at least {_OTHER_FILES + least} (ulimit -n)")
     return number if soft == resource.RLIM_INFINITY else min(number, soft - _OTHER_FILES)
 
 

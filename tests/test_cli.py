@@ -41,10 +41,14 @@ def serving(*options: str | Path, stderr: IO[str] | None = None) -> Iterator[tup
             process.terminate()
 
 
-def fail(*options: str | Path, code: int = 1, cwd: Path = ROOT, lines: int = 1) -> str:
-    """Runs a service that must not start, and returns its one line. Permissions count, even for root."""
+def fail(*options: str | Path, code: int = 1, cwd: Path = ROOT, lines: int = 1, files: int = 0) -> str:
+    """Runs a service that must not start, and returns its one line. Permissions count, even for root.
+
+    `files`: it may open no more.
+    """
     powerless = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
-    line, environment = [*powerless, *command(*options)], {**os.environ, "PYTHONPATH": str(ROOT)}
+    bounded = ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh"] if files else []
+    line, environment = [*powerless, *bounded, *command(*options)], {**os.environ, "PYTHONPATH": str(ROOT)}
     ran = subprocess.run(line, capture_output=True, text=True, cwd=cwd, env=environment, timeout=30, check=False)
     assert ran.returncode == code
     assert ran.stdout == ""
@@ -122,6 +126,12 @@ def test_taken_port_is_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert f"cannot listen on 127.0.0.1:{port}" in fail("--port", str(port))
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_limit_on_open_files_that_leaves_no_connections_is_one_line(workers: str) -> None:
+    told = fail("--port", "0", "--workers", workers, files=140)
+    assert told == "sentopic: too few open files are allowed: 140, of at least 144 (ulimit -n)\n"
 
 
 def test_directory_without_bundles_is_one_line(tmp_path: Path) -> None:
