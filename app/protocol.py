@@ -144,6 +144,9 @@ class BoundedProtocol(HttpToolsProtocol):
         hosts = sum(name == b"host" for name, _ in self.headers)
         if hosts != 1 and (hosts or self.parser.get_http_version() != "1.0"):
             raise _RefusedError
+        codings = [value.strip(b" \t").lower() for name, value in self.headers if name == b"transfer-encoding"]
+        if codings and codings != [b"chunked"]:  # the parser undoes no other, and does not say that there is one
+            raise _RefusedError
         if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
             self._offered = self._header_without_offer()
         else:
