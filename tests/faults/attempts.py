@@ -1,4 +1,4 @@
-"""Bounds in seconds, on a machine that others use too: a pause of it is no defect, and a defect is there each time."""
+"""Bounds of time, on a machine that others use too: a pause of it is no defect, and a defect is there each time."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -26,5 +26,5 @@ def hold(attempt: Callable[[], Figures | None]) -> None:
         missed = {name: told[name] for name in figures if name not in kept}
         if not missed:
             return
-    assert kept, f"none of {ATTEMPTS} attempts was one"
+    assert missed, f"none of {ATTEMPTS} attempts was one"
     raise AssertionError(f"in {ATTEMPTS} attempts, at last: {'; '.join(missed.values())}")

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,12 +70,12 @@ def start_once() -> Iterator[Callable[..., Running]]:
 def starting() -> Iterator[Callable[..., Running]]:
     with ExitStack() as stack:
 
-        def serve(*options: str, **settings: object) -> Running:
+        def serve(*options: str, program: Sequence[str] = ("-m", "app.cli"), **settings: object) -> Running:
             settings.setdefault("jobs", stack.enter_context(TemporaryDirectory()))
             environment = {f"SENTOPIC_{name.upper()}": str(value) for name, value in settings.items()}
             process = stack.enter_context(
                 subprocess.Popen(
-                    [sys.executable, "-m", "app.cli", "serve", "--port", "0", *options],
+                    [sys.executable, *program, "serve", "--port", "0", *options],
                     stdout=subprocess.PIPE,
                     text=True,
                     cwd=ROOT,

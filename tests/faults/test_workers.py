@@ -13,10 +13,18 @@ import pytest
 from app.bundle import read_bundle
 from app.settings import SHIPPED
 from app.synthetic import make_texts
+from tests.faults.attempts import Figures, hold
 from tests.faults.conftest import Running
 from tests.faults.load import Line, post
 
 IN_FLIGHT = 40
+BLOCKED = """
+import signal, sys, time
+signal.signal(signal.SIGUSR1, lambda *_: time.sleep(3_600))
+from app.cli import main
+sys.exit(main())
+"""
+"""The service, whose event loop can be blocked."""
 
 pytestmark = [
     pytest.mark.faults,
@@ -49,18 +57,25 @@ async def ask_twice(service: Running, request: bytes, patience_s: float) -> tupl
         return *(await asyncio.wait_for(ask(service, request), 30)), True
 
 
-@pytest.mark.parametrize("harm", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hangs"])
-def test_worker_with_40_requests_in_flight_is_replaced(start: Any, harm: signal.Signals) -> None:
-    service = start("--workers", "2", "--bundle", str(SHIPPED / "topic" / "gru"))
-    texts = make_texts(read_bundle(SHIPPED / "topic" / "gru").words, 40, 200)
+@pytest.mark.parametrize(
+    ("harm", "most_s"),
+    [(signal.SIGKILL, 3), (signal.SIGSTOP, 7), (signal.SIGUSR1, 7)],
+    ids=["killed", "hangs", "blocked loop"],
+)
+def test_worker_with_40_requests_in_flight_is_replaced(start: Any, harm: signal.Signals, most_s: float) -> None:
+    """`most_s`: from the harm until another one answers."""
+    service = start("--workers", "2", "--bundle", str(SHIPPED / "topic" / "gru"), program=("-c", BLOCKED))
+    texts = make_texts(read_bundle(SHIPPED / "topic" / "gru").words, 40, 400)
     large = post("topic/batch", json.dumps({"texts": texts}).encode())
     small = post("topic", json.dumps({"text": texts[0]}).encode())
 
-    async def scene() -> tuple[int, float, float]:
+    async def scene() -> tuple[int, float, float] | None:
         right = json.loads((await ask(service, large))[1])["results"]
         asked = [asyncio.create_task(ask_twice(service, large, 8)) for _ in range(2 * IN_FLIGHT)]
         await asyncio.sleep(0.1)
-        assert not any(task.done() for task in asked[IN_FLIGHT:])
+        if any(task.done() for task in asked[IN_FLIGHT:]):  # too soon for so many to be in flight
+            await asyncio.gather(*asked)
+            return None
         dies, lives = workers(service)
         harmed = time.monotonic()
         os.kill(dies, harm)
@@ -87,7 +102,13 @@ def test_worker_with_40_requests_in_flight_is_replaced(start: Any, harm: signal.
         assert lives in workers(service)
         return sum(again for _, _, again in answers), gone, back
 
-    again, gone, back = asyncio.run(scene())
-    print(f"\n{harm.name}: gone after {gone:.2f} s, another one answers after {back:.2f} s; {again} sent again, 0 lost")
-    assert again > 0
-    assert back < (20 if harm is signal.SIGSTOP else 10)  # a service that waits for nothing; figures are in the docs
+    def attempt() -> Figures | None:
+        if (found := asyncio.run(scene())) is None:
+            return None
+        again, gone, back = found
+        told = f"gone after {gone:.2f} s, another one answers after {back:.2f} s; {again} sent again, 0 lost"
+        print(f"\n{harm.name}: {told}")
+        assert again > 0
+        return {"seconds until another one answers": (back, most_s)}
+
+    hold(attempt)
