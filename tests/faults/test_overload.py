@@ -148,7 +148,9 @@ def test_overload_is_held_and_over_at_once(start: Any, seconds: float) -> None:
             print(f"{name}: {dict(period.statuses)}, {told}, not sent {period.dropped}")
         most, before, beyond, _, after = periods.values()
         assert all(set(period.statuses) <= {200, 503} for period in periods.values())
-        if beyond.statuses[503] < beyond.statuses[200]:  # the machine was slower when its most was measured
+        if (
+            beyond.statuses[503] + beyond.dropped < beyond.statuses[200]
+        ):  # the machine was slower when its most was measured
             return None
         normal = before + after
         print(f"{len(normal.waits)} usual answers")
