@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 FILE: Final = "jobs.db"
 """SQLite's, in the directory of jobs, where no other database is named."""
-_BUSY_S: Final = 30.0
+_BUSY_S: Final = 5.0
 """How long SQLite waits for another process to end its writing."""
 _ANSWER_S: Final = 10.0
 """How long a database on the network may be silent, or whoever waits for it would wait for ever."""
