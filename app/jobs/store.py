@@ -123,7 +123,9 @@ class JobStore:
 
     def _is_of(self, models: Collection[tuple[str, str]]) -> Any:
         jobs = self._jobs.c
-        return self._sql.or_(*(self._sql.and_(jobs.task == task, jobs.model == model) for task, model in models))
+        return self._sql.or_(
+            self._sql.false(), *(self._sql.and_(jobs.task == task, jobs.model == model) for task, model in models)
+        )
 
     def _measure(self, owner: str) -> tuple[Held, Held | None]:
         everybody, his = self._database.measure(self._jobs, self._jobs.c.size + self._jobs.c.written, owner)

@@ -123,7 +123,10 @@ def test_worker_that_is_told_of_a_job_in_the_turn_in_which_it_is_ended_ends(tmp_
         await asyncio.sleep(0.05)
         worker.tell()
         await asyncio.sleep(0)
-        await asyncio.wait_for(worker.__aexit__(), 5)
+        ended = asyncio.ensure_future(worker.__aexit__())
+        done, _ = await asyncio.wait([ended], timeout=3)
+        ended.cancel()
+        assert done
 
     run(scene)
 
