@@ -138,7 +138,7 @@ def test_shipped_figures_are_found_again(
         ([GRU, "--data", "none.csv"], 1, "none.csv: no such file or directory"),
         ([GRU, "--data", "FILE", "--label", "stars"], 1, "line 1: no 'stars'. Its keys: 'text', 'label'."),
         ([GRU, "--data", "FILE", "--compare", GRU], 2, "--compare names the same bundle"),
-        ([GRU, "--dataset", "imdb", "--text", "review"], 2, "--text and --label name columns of --data FILE"),
+        ([GRU, "--dataset", "imdb", "--text", "review"], 2, "--text and --label name columns of a FILE"),
         ([GRU, "--data", "FILE", "--compare", str(SHIPPED / "topic" / "gru")], 1, "topic/gru has other labels than"),
         ([str(SHIPPED / "topic" / "gru"), "--data", "FILE"], 1, "line 1: 'Positive' is not a label of the bundle"),
     ],
