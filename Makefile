@@ -45,7 +45,7 @@ environment: $(VENV)/dev.stamp  ## everything that training and tests need, in .
 
 train: $(VENV)/dev.stamp  ## the shipped bundles anew, into artifacts/; interrupted, it goes on where it was (hours)
 	for recipe in sentiment-gru sentiment-lstm topic-gru topic-lstm; do \
-		$(BIN)/sentopic-train fit $$recipe --resume $(if $(DATA),--data $(DATA)) --out artifacts || exit; done
+		$(BIN)/sentopic-train fit $$recipe --resume --replace $(if $(DATA),--data $(DATA)) --out artifacts || exit; done
 
 bench: $(VENV)/dev.stamp  ## every benchmark, half an hour on a quiet machine (needs wrk); writes docs/benchmarks.md
 	for name in encode start windows peers limit growth training report; do $(BIN)/python -m benchmarks.$$name || exit; done

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 FILE: Final = "jobs.db"
 """SQLite's, in the directory of jobs, where no other database is named."""
-_BUSY_S: Final = 30.0
+_BUSY_S: Final = 5.0
 """How long SQLite waits for another process to end its writing."""
 _ANSWER_S: Final = 10.0
 """How long a database on the network may be silent, or whoever waits for it would wait for ever."""
@@ -63,9 +63,16 @@ class Database:
         return self.sql.Table(name, self.sql.MetaData(), *columns)
 
     def create(self, table: "Table") -> None:
+        """What of it is not there: the table, or an index that came with a later release."""
+
+        def make(line: "Connection") -> None:
+            table.metadata.create_all(line)
+            for index in table.indexes:
+                index.create(line, checkfirst=True)
+
         for last in (False, True):  # two who make it at once: one of them fails, and then it is there
             try:
-                self.run(table.metadata.create_all)
+                self.run(make)
                 break
             except SentopicError as error:
                 if last or not isinstance(error.__cause__, self.sql.exc.DatabaseError):

@@ -11,7 +11,9 @@ from typing import Final
 from app.bounds import Bounds
 from app.database import Database, Result
 from app.errors import FeedbackFullError, FeedbackStoreError, StartError, UnknownFeedbackError
+from app.threads import Threads
 
+_ASKERS: Final = 2
 NAME: Final = "sentopic_feedback"
 _LONG: Final = {"label", "text"}
 
@@ -88,7 +90,7 @@ class Book:
     def __init__(self, url: str, bounds: Bounds, *, at_once: bool = False) -> None:
         """`at_once`: the table is opened here. Raises StartError if it cannot be."""
         self._url, self._bounds = url, bounds
-        self._opening = asyncio.Lock()
+        self._opening, self._threads = asyncio.Lock(), Threads(_ASKERS, "feedback")
         try:
             self._opened = FeedbackStore(url) if at_once else None
         except FeedbackStoreError as error:
@@ -98,6 +100,7 @@ class Book:
         return self
 
     async def __aexit__(self, *failure: object) -> None:
+        await self._threads.end()
         if self._opened:
             await asyncio.to_thread(self._opened.close)
 
@@ -113,5 +116,5 @@ class Book:
     async def _ask(self, work: Callable[[FeedbackStore], Result]) -> Result:
         async with self._opening:
             if self._opened is None:
-                self._opened = await asyncio.to_thread(FeedbackStore, self._url)
-        return await asyncio.to_thread(work, self._opened)
+                self._opened = await self._threads.run(FeedbackStore, self._url)
+        return await self._threads.run(work, self._opened)

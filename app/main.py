@@ -32,6 +32,7 @@ from app.metrics import Metrics, ModelMetrics
 from app.settings import Settings, load_settings
 from app.stages import Stages, TimedStages
 from app.text import TextEncoder
+from app.threads import Threads
 
 if TYPE_CHECKING:
     from fastapi.telemetry import TelemetryConfig
@@ -239,19 +240,21 @@ async def _keep_fresh(keyring: Keyring | None) -> AsyncIterator[None]:
         while True:
             await asyncio.sleep(REFRESH_S)
             try:
-                await asyncio.to_thread(ring.refresh)
+                await thread.run(ring.refresh)
                 failing = False
             except KeyStoreError as error:
                 if not failing:
                     _log.error("keys are as they were read last: %s", error)
                 failing = True
 
+    thread = Threads(1, "keys")
     reading = asyncio.create_task(read_again(keyring)) if keyring else None
     try:
         yield
     finally:
         if reading:
             reading.cancel()
+        await thread.end()
 
 
 class _Opened(NamedTuple):

@@ -126,7 +126,8 @@ async def _keep_telling(metrics: Metrics) -> None:
         try:
             ledger = serve.get_deployment_actor(_LEDGER)  # another one, if the last has gone
             heard = ledger.exchange.remote(metrics.layout, who, metrics.tell_own(), metrics.gauges)
-            metrics.hear_others(await asyncio.wait_for(heard, 5 * TELL_S))
+            async with asyncio.timeout(5 * TELL_S):
+                metrics.hear_others(await heard)
             failing = False
         except (RayError, ValueError, TimeoutError) as error:
             if not failing:

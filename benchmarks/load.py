@@ -46,10 +46,11 @@ class Load:
     p99_ms: float
     errors: int
     core: float
+    seconds: float
 
 
-def put_load(url: str, bodies: Sequence[bytes], connections: int, seconds: float) -> Load:
-    """As many requests as `connections` get answered, one after the other on each, after a warm-up of a second.
+def put_load(url: str, bodies: Sequence[bytes], connections: int, seconds: float, warm_up_s: float = 1.0) -> Load:
+    """As many requests as `connections` get answered, one after the other on each, after a warm-up.
 
     Before and after, the service is let finish what its clients no longer wait for.
     """
@@ -62,7 +63,7 @@ def put_load(url: str, bodies: Sequence[bytes], connections: int, seconds: float
             (folder / f"{number:04}.json").write_bytes(body)
         script = Path(work) / "post.lua"
         script.write_text(_SCRIPT % {"folder": folder})
-        for duration in (1.0, seconds):
+        for duration in filter(None, (warm_up_s, seconds)):
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
             command = ["wrk", "-t1", f"-c{connections}", f"-d{duration:g}s", "--timeout", "20s", "-s", str(script), url]
             out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -71,7 +72,9 @@ def put_load(url: str, bodies: Sequence[bytes], connections: int, seconds: float
     found = json.loads(out[out.rindex("{") :])
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     elapsed = found["us"] / 1e6
-    return Load(found["requests"] / elapsed, found["p50"] / 1e3, found["p99"] / 1e3, found["errors"], used / elapsed)
+    return Load(
+        found["requests"] / elapsed, found["p50"] / 1e3, found["p99"] / 1e3, found["errors"], used / elapsed, elapsed
+    )
 
 
 def settle(url: str, body: bytes) -> None:

@@ -28,6 +28,22 @@ class Running:
         """Of the process and all that it has started; pages that they share count once (proportional set size)."""
         return sum(map(_proportional_kb, _family(self.pid))) / 1024
 
+    def cpu_s(self) -> float:
+        """Of cores, that the process and all that it has started have used until now."""
+        return cpu_s(self.pid)
+
+
+def cpu_s(pid: int) -> float:
+    """Seconds of cores that a process and all that it has started have used until now, but those that have ended."""
+    return sum(map(_ticks, _family(pid))) / os.sysconf("SC_CLK_TCK")
+
+
+def _ticks(pid: int) -> int:
+    with suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
+    return 0
+
 
 def _family(ancestor: int) -> set[int]:
     parents = dict(_parents())

@@ -4,12 +4,14 @@ import gc
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from app import database
 from app.database import Database
 from app.errors import JobStoreError, KeyStoreError
+from app.feedback import Feedback
 from app.keys import open_store
 
 PATIENCE_S = 0.3
@@ -56,3 +58,16 @@ def test_database_that_says_nothing_is_a_line_in_time(port: int) -> None:
 def test_driver_of_another_one_gets_no_option_that_it_may_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "_OUR_DRIVERS", set[str]())
     Database("postgresql+pg8000://127.0.0.1/sentopic", JobStoreError).close()
+
+
+def test_table_of_an_earlier_release_gets_its_index(tmp_path: Path) -> None:
+    base = Database(f"sqlite:///{tmp_path / 'a.db'}", JobStoreError)
+    base.create(base.table("feedback", Feedback))
+    table = base.table("feedback", Feedback)
+    base.sql.Index("feedback_size", table.c.owner, table.c.size)
+    for _ in range(2):  # and is there, the second time
+        base.create(table)
+    query = "explain query plan select count(*), sum(size), sum(case when owner = 'a' then size end) from feedback"
+    steps = base.run(lambda line: line.execute(base.sql.text(query)).mappings().all())
+    assert "USING COVERING INDEX feedback_size" in steps[0]["detail"]
+    base.close()

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import select
 import signal
 import sys
 from collections.abc import Sequence
@@ -14,12 +15,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
+    """Exit status: 0 done, 1 failed, 2 wrong use, 130 interrupted, 141 nobody reads what it prints."""
     options = _parser().parse_args(arguments)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         status: int = options.run(options)
+        sys.stdout.flush()
     except SentopicError as error:
         print(f"sentopic-train: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
@@ -33,10 +35,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"sentopic-train: interrupted{hint}", file=sys.stderr)
         return 130
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and _is_left():  # `head` has seen enough
+            return 128 + signal.SIGPIPE
         hint = " (a run that had started goes on with --resume)" if options.run is fit.run else ""
         print(f"sentopic-train: {error}{hint}", file=sys.stderr)
         return 1
     return status
+
+
+def _is_left() -> bool:
+    """Whether nobody reads standard output any more; then nothing more is written there."""
+    output = sys.stdout.fileno()
+    asked = select.poll()
+    asked.register(output, 0)
+    if left := any(events & (select.POLLERR | select.POLLHUP) for _, events in asked.poll(0)):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)  # or Python would say so when it ends
+    return left
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -21,6 +21,7 @@ from training.datasets import Dataset
 from training.encoding import encode, score_texts
 from training.evaluate import log_loss
 from training.fit import Watch, fit, mean_over
+from training.publish import find_changes
 from training.recipes import Recipe
 from training.run import Epoch, Run
 
@@ -138,12 +139,8 @@ class _AsTrained:
 
 def _check_same(directory: Path, recipe: Recipe, seed: int, dataset: Dataset) -> None:
     """A bundle of another run must not pass for one of this."""
-    manifest = read_bundle(directory).manifest
-    wanted = {**recipe.to_json(), "name": recipe.id, "seed": seed, "sha256": dataset.sha256}
-    found = {**manifest.recipe, "sha256": manifest.data["sha256"]}
-    if differs := [key for key in wanted if found.get(key) != wanted[key]]:
-        names = ", ".join("data" if key == "sha256" else key for key in differs)
-        raise DataError(f"{directory} holds another model: its {names} differs. Compare in another --out.")
+    if differs := find_changes(read_bundle(directory).manifest, recipe, seed, dataset):
+        raise DataError(f"{directory} holds another model: its {', '.join(differs)} differs. Compare in another --out.")
 
 
 def _watch(recipe: Recipe, dataset: Dataset, path: Path) -> Watch | None:

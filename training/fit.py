@@ -1,8 +1,8 @@
 """Trains one recipe, from labelled texts to a published bundle. Reads from top to bottom."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from itertools import compress
 from pathlib import Path
 from typing import Final
@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from app.bundle import MANIFEST, read_bundle
 from training import language, models, recipes
 from training.batches import Batch, Lessons, make_batches, to_targets
 from training.datasets import Dataset, Examples, digest
@@ -19,7 +20,7 @@ from training.evaluate import fit_calibration
 from training.network import Recurrent
 from training.prepare import Material, Preparation, Shelf
 from training.progress import bar
-from training.publish import publish
+from training.publish import find_changes, place, publish, refuse_to_replace
 from training.recipes import Recipe
 from training.run import Epoch, Run, Trained
 
@@ -38,6 +39,7 @@ def fit(
     *,
     seed: int = 1,
     resume: bool = False,
+    replace: bool = False,
     watch: Watch | None = None,
     say: Say = print,
 ) -> Path:
@@ -47,7 +49,8 @@ def fit(
     stay those of the first model. The checkpoints stand in `out`/runs/<recipe>-<seed>; with `resume` a run that was
     begun goes on from the last one and ends as if it had never stopped. `watch` sees every epoch (from 1) of the model
     that is published, and changes nothing. Raises DataError if data and recipe do not fit, or the run that was begun
-    is another.
+    is another; UsageError, before anything is trained, if a bundle stands where this one is to be published: one that
+    the resumed run has published itself may be replaced, any other only with `replace`.
     """
     recipes.check(recipe, len(dataset.words))
     training, validation = dataset.parts(recipe.holdout)
@@ -59,6 +62,10 @@ def fit(
         settings["unlabelled"] = dataset.unlabelled_sha256
     own = f"{dataset.task}-" if dataset.audit else ""  # tables of one size have one recipe
     folder = out / "runs" / f"{own}{recipe.id}-{seed}"
+    target = place(out, dataset, recipe)
+    replace = replace or (resume and _has_published(folder, target, recipe, seed, dataset))
+    if not replace:
+        refuse_to_replace(target)
     runs = [Run.resume_or_start(folder, settings) if resume else Run.start(folder, settings)]
     shelf = Shelf.beside(out, say)
     panel = [ask(recipes.RECIPES[name], dataset, (training, validation), seed, shelf) for name in recipe.teachers]
@@ -68,14 +75,20 @@ def fit(
     chosen = trained = _learn(runs[0], recipe, dataset, material, validation, watched, say)
     if recipe.refit:
         runs.append(Run.resume_or_start(folder.with_name(f"{folder.name}-refit"), settings))
-        again = replace(recipe, epochs=chosen.epoch, patience=None, keep="last")
+        again = dataclasses.replace(recipe, epochs=chosen.epoch, patience=None, keep="last")
         lessons = Preparation(recipe, dataset, dataset.learnable, seed, shelf).lessons(panel)
         trained = _learn(runs[1], again, dataset, Material(lessons, material.start), None, watch, say)
 
-    bundle = publish(trained, chosen, recipe, dataset, (training, validation), out)
+    bundle = publish(trained, chosen, recipe, dataset, (training, validation), out, replace=replace)
     for run in runs:
         run.finish()
     return bundle
+
+
+def _has_published(folder: Path, target: Path, recipe: Recipe, seed: int, dataset: Dataset) -> bool:
+    """Whether the run in `folder` may go on over the bundle that is there: killed at its very end, it made it."""
+    begun, published = (folder / "state.json").exists(), (target / MANIFEST).exists()
+    return begun and published and not find_changes(read_bundle(target).manifest, recipe, seed, dataset)
 
 
 def ask(
@@ -96,7 +109,7 @@ def ask(
     for one in range(min(_FOLDS, len(fold))):
         unseen = fold == one
         texts = list(compress(dataset.unlabelled, unseen))
-        others = replace(dataset, unlabelled=list(compress(dataset.unlabelled, ~unseen)))
+        others = dataclasses.replace(dataset, unlabelled=list(compress(dataset.unlabelled, ~unseen)))
         scores[unseen] = _answers(teacher, others, parts, texts, seed, shelf)
     return scores
 

@@ -32,7 +32,7 @@ from app.bundle import (
 from app.engines.base import Engine
 from app.engines.onnx import OnnxEngine
 from app.engines.open import open_engine
-from app.errors import SentopicError
+from app.errors import SentopicError, UsageError
 from app.text import TextEncoder
 from training import card, figures, plots, recipes
 from training.datasets import Dataset, Examples
@@ -52,23 +52,52 @@ class PublishError(SentopicError):
     code = "publish_failed"
 
 
+def place(out: Path, dataset: Dataset, recipe: Recipe) -> Path:
+    """Where the bundle is published."""
+    return out / dataset.task / recipe.model
+
+
+def find_changes(manifest: Manifest, recipe: Recipe, seed: int, dataset: Dataset) -> list[str]:
+    """What of recipe, seed and data is not that of a published bundle, by name."""
+    wanted = {**recipe.to_json(), "name": recipe.id, "seed": seed, "sha256": dataset.sha256}
+    found = {**manifest.recipe, "sha256": manifest.data["sha256"]}
+    return ["data" if key == "sha256" else key for key in wanted if found.get(key) != wanted[key]]
+
+
+def refuse_to_replace(target: Path) -> None:
+    """Raises UsageError where something is published already: it may be served, or be all there is to compare with."""
+    if target.exists():
+        raise UsageError(
+            f"{target} is published already. Publish elsewhere: --out DIR. Put this in its place: --replace"
+        )
+
+
 def publish(
-    trained: Trained, chosen: Trained, recipe: Recipe, dataset: Dataset, parts: tuple[Examples, Examples], out: Path
+    trained: Trained,
+    chosen: Trained,
+    recipe: Recipe,
+    dataset: Dataset,
+    parts: tuple[Examples, Examples],
+    out: Path,
+    *,
+    replace: bool = False,
 ) -> Path:
-    """Writes `out`/<task>/<model>/ in one step and returns it; an older bundle there is replaced.
+    """Writes `out`/<task>/<model>/ in one step and returns it; an older bundle there is replaced only with `replace`.
 
     `parts`: the texts that `chosen` learned from, and those held out, on which its temperature and threshold are
     chosen. `trained` is `chosen` itself, or what learned anew from all of them.
     The test part is looked at once, after every choice has been made.
     """
-    target = out / dataset.task / recipe.model
+    target = place(out, dataset, recipe)
     staging = out / f".{dataset.task}-{recipe.model}.part"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
     try:
         _write(trained, chosen, recipe, dataset, parts, staging)
+        if not replace:
+            refuse_to_replace(target)  # as another fit may have been faster
         _move(staging, target)
-    except OSError:
+    except (OSError, UsageError):
         shutil.rmtree(staging, ignore_errors=True)  # of a full disk, it would keep its share
         raise
     return target
@@ -223,7 +252,7 @@ def _describe(dataset: Dataset, parts: tuple[Examples, Examples], recipe: Recipe
     if recipe.unlabelled:
         described |= {"unlabelled": len(dataset.unlabelled), "unlabelled_sha256": dataset.unlabelled_sha256}
     if dataset.audit:
-        described |= dataset.audit.counts()
+        described |= {**dataset.audit.counts(), **dataset.audit.asked, "test_sha256": dataset.test_sha256}
     if dataset.heard:
         described |= dataset.heard.counts()
     return described

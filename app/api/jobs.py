@@ -142,7 +142,7 @@ def install(
     name = parameter("id", {"type": "string"}, "Of the job.", required=True, place="path")
     _add(
         app, "POST", "/jobs", desk.take, "create_job", "Hand in a file to be classified",
-        403, 404, 413, 415, 422, 503, 507,
+        403, 404, 413, 415, 422, 503, 504, 507,
         description=_ABOUT, response_model=JobOut, status_code=202, response_description="It waits for its turn.",
         openapi_extra={"parameters": _describe_options(catalog), "requestBody": {"required": True, "content": _BODIES}},
     )  # fmt: skip

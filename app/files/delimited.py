@@ -44,9 +44,9 @@ class DelimitedReader:
     def __init__(self, lines: Lines, text: str | None = None, delimiter: str | None = None) -> None:
         self._lines = lines
         self._pushed: bytes | None = None
-        self._record: list[str] = []
-        """Lines of the row that is being read, as they stand in the file."""
-        self._size, self._fault = 0, ""
+        self._record: bytes | bytearray = b""
+        """The row that is being read, as it stands in the file. Not its lines: of millions, each would cost its own."""
+        self._fault = ""
         self.delimiter = delimiter or self._choose_delimiter(text)
         self._csv = csv.reader(self._give_lines(), delimiter=self.delimiter, strict=True)
         self.header = self._read_header()
@@ -66,7 +66,7 @@ class DelimitedReader:
     def __iter__(self) -> Iterator[Row]:
         while True:
             line = self._position.line + 1
-            self._record, self._size, self._fault = [], 0, ""
+            self._record, self._fault = b"", ""
             try:
                 fields = next(self._csv)
             except StopIteration:
@@ -103,7 +103,7 @@ class DelimitedReader:
     def _spoiled(self, line: int, why: str) -> Row:
         """A row that has no columns: all of it goes where the text should be."""
         cells = [""] * len(self.header)
-        cells[self._place] = "".join(self._record).rstrip("\r\n")
+        cells[self._place] = decode(bytes(self._record))[0].rstrip("\r\n")
         return Row(line, "", why, cells)
 
     def _explain(self, error: csv.Error, line: int) -> str:
@@ -119,14 +119,21 @@ class DelimitedReader:
             line, self._pushed = self._pushed or next(self._lines, b""), None
             if not line:
                 return
-            self._size += len(line)
-            if self._size > self._lines.max_bytes:
-                why = f"a quote that is opened in this row is not closed within {self._lines.max_bytes} bytes"
-                raise FileError(why, self._position.line + 1)
+            if self._record:
+                self._go_on(line)
+            else:
+                self._record = line
             text, fault = decode(line)
             self._fault = self._fault or fault or ""
-            self._record.append(text)
             yield text
+
+    def _go_on(self, line: bytes) -> None:
+        if isinstance(self._record, bytes):
+            self._record = bytearray(self._record)
+        self._record += line
+        if len(self._record) > self._lines.max_bytes:
+            why = f"a quote that is opened in this row is not closed within {self._lines.max_bytes} bytes"
+            raise FileError(why, self._position.line + 1)
 
     def _choose_delimiter(self, text: str | None) -> str:
         self._pushed = next(self._lines, b"")

@@ -5,9 +5,11 @@ import fcntl
 import os
 import shutil
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from app.jobs.job import Job
+
+_LOCK: Final = "lock"
 
 
 class Folder:
@@ -19,6 +21,7 @@ class Folder:
 
     def make(self) -> None:
         self.path.mkdir(mode=0o700)
+        (self.path / _LOCK).touch()
 
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
@@ -64,7 +67,7 @@ class Locks:
     def take(self, job: Job) -> bool | None:
         """False also where its files are not: they may be another machine's. None: there is no telling."""
         try:
-            file = (Folder(self._root, job.id).path / "lock").open("ab")
+            file = (Folder(self._root, job.id).path / _LOCK).open("r+b")  # never made here: the folder may be going
         except OSError:
             return False
         try:

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from app.classifier import Catalog
 from app.database import FILE
 from app.errors import (
     BodyTooLargeError,
+    DeadlineError,
     FileError,
     JobsFullError,
     JobStoreError,
@@ -28,10 +30,14 @@ from app.jobs.store import JobStore
 from app.jobs.worker import Worker, forget
 from app.metrics import Metrics
 from app.settings import Settings
+from app.threads import Threads
 
 _BLOCK_BYTES: Final = 2**20
 _RESERVED_BYTES: Final = 2**24
 """Of a file on its way, at first."""
+_ASKERS: Final = 4
+"""Threads that ask the database: a file that another program has locked takes no others."""
+
 _log = logging.getLogger("sentopic")
 
 
@@ -75,8 +81,7 @@ class Office:
         self._opening, self._adding = asyncio.Lock(), asyncio.Lock()
         self._leaving = leaving
         self._retiring: asyncio.Task[None] | None = None
-        self._lent = 0
-        """Bytes on the disk of results that are being converted, in no row of the table."""
+        self._database = Threads(_ASKERS, "jobs-database")
         if settings.database:
             try:
                 self._opened = JobStore(self.url)
@@ -92,6 +97,7 @@ class Office:
         self._leaving.set()
         if self._retiring:
             await self._retiring
+        await self._database.end()
         if self._opened:
             await asyncio.to_thread(self._opened.close)
 
@@ -103,21 +109,17 @@ class Office:
         store, folder = await self._store(), Folder(self._root, job.id)
         expected = limit if declared is None else int(declared)
         room = replace(job, status="uploading", size=min(expected, _RESERVED_BYTES))
-        async with self._adding:
-            fits = declared is None or await asyncio.to_thread(store.has_room, job.owner, expected, self._bounds)
-            added = fits and await asyncio.to_thread(store.add, room, self._bounds)
-        if not added:
-            raise JobsFullError
+        await self._reserve(store, room, 0 if declared is None else expected)
         try:
             await asyncio.to_thread(folder.make)
             await asyncio.to_thread(self._locks.take, job)
             size = await self._keep(store, room, folder, body)
             if not size:
                 raise FileError("it is empty")
-            if not await asyncio.to_thread(store.set, job.id, status="waiting", size=size):
+            if not await self._database.run(partial(store.set, job.id, status="waiting", size=size)):
                 raise JobsFullError  # it took so long that it was given up
         except BaseException as error:
-            await asyncio.shield(asyncio.to_thread(forget, self._root, store, job.id))
+            await asyncio.shield(self._database.run(forget, self._root, store, job.id))
             if isinstance(error, OSError):
                 _log.error("a job's file cannot be kept: %s", error)
                 raise JobsFullError from error
@@ -126,6 +128,32 @@ class Office:
             self._locks.drop(job.id)
         self._worker.tell()
         return replace(job, status="waiting", size=size)
+
+    async def _reserve(self, store: JobStore, room: Job, expected: int) -> None:
+        """A row for it, if all of it would have room. Raises JobsFullError, or DeadlineError and leaves no row."""
+        given_up = False
+
+        async def reserve() -> bool:
+            async with self._adding:
+                if given_up:
+                    return False
+                fits = not expected or await self._database.run(store.has_room, room.owner, expected, self._bounds)
+                added = fits and await self._database.run(store.add, room, self._bounds)
+            if added and given_up:
+                await self._database.run(forget, self._root, store, room.id)
+            return added
+
+        reserving = asyncio.ensure_future(reserve())
+        reserving.add_done_callback(lambda one: one.cancelled() or one.exception())
+        try:
+            async with asyncio.timeout(self._settings.deadline_s):
+                added = await asyncio.shield(reserving)
+        except TimeoutError:
+            raise DeadlineError(self._settings.deadline_s) from None
+        finally:
+            given_up = not reserving.done()
+        if not added:
+            raise JobsFullError
 
     async def _retire(self) -> None:
         """Once the service leaves, or has other models, nothing more is answered by these."""
@@ -138,28 +166,28 @@ class Office:
         size = 2 * job.written
         store = await self._store()
         async with self._adding:
-            if not await asyncio.to_thread(store.has_room, job.owner, self._lent + size, self._bounds):
+            if not await self._database.run(store.has_room, job.owner, size, self._bounds):
                 raise JobsFullError
-            self._lent += size
+            store.lend(job.owner, size)
         try:
             yield
         finally:
-            self._lent -= size
+            store.lend(job.owner, -size)
 
     async def find(self, job_id: str, owner: str) -> Job:
         """Raises UnknownJobError, whoever else's it may be."""
-        job = await asyncio.to_thread((await self._store()).get, job_id)
+        job = await self._database.run((await self._store()).get, job_id)
         if job is None or job.owner != owner or job.status == "uploading":
             raise UnknownJobError
         return job
 
     async def list_of(self, owner: str, most: int, behind: tuple[float, str] | None) -> list[Job]:
         """At most as many, the newest first, from behind the job that was made then and has that id."""
-        return await asyncio.to_thread((await self._store()).list_of, owner, most, behind)
+        return await self._database.run((await self._store()).list_of, owner, most, behind)
 
     async def remove(self, job: Job) -> None:
         """Whoever works at it finds out with his next chunk."""
-        await asyncio.to_thread(forget, self._root, await self._store(), job.id)
+        await self._database.run(forget, self._root, await self._store(), job.id)
 
     def result(self, job: Job) -> Path:
         return Folder(self._root, job.id).result(job)
@@ -185,9 +213,9 @@ class Office:
     async def _widen(self, store: JobStore, room: Job, held: int) -> int:
         more = min(self._settings.max_job_bytes, 2 * held) - held
         async with self._adding:
-            if not await asyncio.to_thread(store.has_room, room.owner, more, self._bounds):
+            if not await self._database.run(store.has_room, room.owner, more, self._bounds):
                 raise JobsFullError
-            if not await asyncio.to_thread(store.set, room.id, size=held + more):
+            if not await self._database.run(partial(store.set, room.id, size=held + more)):
                 raise JobsFullError  # it took so long that it was given up
         return held + more
 
@@ -201,7 +229,7 @@ class Office:
         """Opened when it is first needed: SQLAlchemy takes 0.4 s and 22 MB."""
         async with self._opening:
             if self._opened is None:
-                self._opened = await asyncio.to_thread(JobStore, self.url)
+                self._opened = await self._database.run(JobStore, self.url)
         return self._opened
 
 

@@ -5,8 +5,9 @@ can never both have done a row, whoever takes whom for dead.
 """
 
 import time
+from collections import Counter
 from collections.abc import Collection
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Final, Protocol
 
 from app.bounds import Bounds, Held
@@ -34,6 +35,7 @@ class JobStore:
         self._jobs = self._database.table("sentopic_jobs", Job, long=_LONG)
         self._sql.Index("sentopic_jobs_status", self._jobs.c.status, self._jobs.c.created)
         self._database.create(self._jobs)
+        self._lent: Counter[str] = Counter()
 
     def add(self, job: Job, bounds: Bounds) -> bool:
         """False if there are as many jobs already, or their files take as much.
@@ -49,6 +51,10 @@ class JobStore:
     def has_room(self, owner: str, more: int, bounds: Bounds) -> bool:
         """For so many bytes more of this owner's, beside all files and results."""
         return bounds.leave_size(*self._measure(owner), more)
+
+    def lend(self, owner: str, size: int) -> None:
+        """Counts so many bytes more (or fewer) of this owner's, which stand in no row; in this process alone."""
+        self._lent[owner] += size
 
     def get(self, job_id: str) -> Job | None:
         found = self._read(self._jobs.c.id == job_id)
@@ -109,17 +115,22 @@ class JobStore:
             is_free = locks.take(job)
             if is_free is False:
                 continue
-            if (is_free or not held) and self._lease(job, lease, host, now + seconds):
-                return self.get(job.id)
-            locks.drop(job.id)
+            leased = (is_free or not held) and self._lease(job, lease, host, now + seconds)
+            if leased and (ours := self.get(job.id)):
+                return ours
+            locks.drop(job.id)  # it is another's, or has just been deleted
         return None
 
     def _is_of(self, models: Collection[tuple[str, str]]) -> Any:
         jobs = self._jobs.c
-        return self._sql.or_(*(self._sql.and_(jobs.task == task, jobs.model == model) for task, model in models))
+        return self._sql.or_(
+            self._sql.false(), *(self._sql.and_(jobs.task == task, jobs.model == model) for task, model in models)
+        )
 
     def _measure(self, owner: str) -> tuple[Held, Held | None]:
-        return self._database.measure(self._jobs, self._jobs.c.size + self._jobs.c.written, owner)
+        everybody, his = self._database.measure(self._jobs, self._jobs.c.size + self._jobs.c.written, owner)
+        everybody = replace(everybody, size=everybody.size + sum(self._lent.copy().values()))
+        return everybody, replace(his, size=his.size + self._lent[owner]) if his else None
 
     def _lease(self, job: Job, lease: str, host: str, until: float) -> bool:
         """False if somebody else was sooner."""

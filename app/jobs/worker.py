@@ -10,9 +10,9 @@ import secrets
 import socket
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final
 
 from app.bounds import Bounds
 from app.classifier import Catalog, Classifier
@@ -34,6 +34,7 @@ from app.jobs.store import JobStore
 from app.jobs.work import Work, fail, give_back, lay_down
 from app.metrics import Metrics
 from app.settings import Settings
+from app.threads import Threads
 
 LEASE_S: Final = 10.0
 """How long a job is left alone whose worker is not heard of, if it is another machine's."""
@@ -56,7 +57,6 @@ _CONVERSION_S: Final = 3_600.0
 
 _OURS: Final = "The service failed to answer. Its log says why."
 _log = logging.getLogger("sentopic")
-Result = TypeVar("Result")
 
 
 class Worker:
@@ -78,7 +78,8 @@ class Worker:
         self._find_store, self._bounds = find_store, bounds
         self._models = [(manifest.task, manifest.model) for manifest in catalog.manifests]
         self._locks, self._host = Locks(root), socket.gethostname()[:64]
-        self._thread = ThreadPoolExecutor(1, "jobs")
+        self._thread, self._beats = Threads(1, "jobs"), Threads(2, "jobs-beats")
+        self._in_thread = self._thread.run
         self._cluster = Cluster(settings) if settings.jobs_cluster else None
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -94,7 +95,8 @@ class Worker:
                 await self._task
         if self._cluster:
             await self._cluster.close()
-        await asyncio.to_thread(self._thread.shutdown)
+        await self._thread.end()
+        await self._beats.end()
 
     def tell(self) -> None:
         """There is a job: no need to wait until the next look."""
@@ -107,7 +109,7 @@ class Worker:
                 if store := await self._find_store():
                     if time.monotonic() - cleaned > _CLEAN_S:
                         cleaned = time.monotonic()
-                        await asyncio.to_thread(self._clean, store)
+                        await self._beats.run(self._clean, store)
                     if job := await self._claim(store):
                         await self._do(job, store)
                         failing = False
@@ -122,8 +124,9 @@ class Worker:
                     _log.error("no job is done: %s", why)
                 failing = True
             self._news.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), _LOOK_S)
+            with contextlib.suppress(TimeoutError):  # in Python 3.11, wait_for() loses a cancellation now and then
+                async with asyncio.timeout(_LOOK_S):
+                    await self._news.wait()
 
     async def _claim(self, store: JobStore) -> Job | None:
         lease = secrets.token_hex(16)
@@ -164,10 +167,12 @@ class Worker:
         is_his = isinstance(error, RequestError | JobsFullError)
         code = error.code if isinstance(error, SentopicError) else SentopicError.code
         why = "The result could not be kept." if isinstance(error, OutputError) else _OURS
-        if await self._in_thread(fail, job, store, code, str(error) if is_his else why):
-            self._metrics.end_job(job.task, "failed")
-            if not is_his:
-                _log.error("job %s has failed", job.id, exc_info=error)
+        if not await self._in_thread(fail, job, store, code, str(error) if is_his else why):
+            await self._in_thread(self._sweep_up, job, store)
+            return
+        self._metrics.end_job(job.task, "failed")
+        if not is_his:
+            _log.error("job %s has failed", job.id, exc_info=error)
 
     async def _answer(self, job: Job, store: JobStore) -> None:
         if job.tries > _MOST_TRIES:
@@ -211,7 +216,7 @@ class Worker:
             await asyncio.sleep(_BEAT_S)
             with contextlib.suppress(JobStoreError):
                 until = time.time() + LEASE_S
-                is_ours = await asyncio.to_thread(store.set, job.id, job.lease, lease_until=until)
+                is_ours = await self._beats.run(partial(store.set, job.id, job.lease, lease_until=until))
         work.cancel()
 
     def _clean(self, store: JobStore) -> None:
@@ -228,13 +233,9 @@ class Worker:
         for path in self._root.glob("*/converted.*"):
             Folder(self._root, path.parent.name).drop_conversions(now - _CONVERSION_S)
 
-    def _in_thread(self, work: Callable[..., Result], *given: Any) -> "asyncio.Future[Result]":
-        asked = asyncio.get_running_loop().run_in_executor(self._thread, work, *given)
-        asked.add_done_callback(lambda one: one.cancelled() or one.exception())  # nobody may be left to hear of it
-        return asked
-
 
 def forget(root: Path, store: JobStore, job_id: str) -> None:
-    """Its files first: as long as there is a row, somebody can ask again."""
+    """Its files first: as long as there is a row, somebody can ask again. And last: its worker may have begun one."""
     Folder(root, job_id).remove()
     store.remove(job_id)
+    Folder(root, job_id).remove()

@@ -6,9 +6,14 @@ import { count, counted, percent } from "./numbers.js";
 
 const MOST_LABELS = 150;
 const MOST_PAIRS = 25;
-const LEAST_CELL = 13; // px
-const WIDTH = 860; // px, of all cells on a large screen
+const LEAST_CELL = 19; // px
 const LARGEST_CELL = 72;
+const LARGEST_NUMBER = 13;
+const LEAST_NUMBER = 9;
+const DIGIT = 0.6; // of a number's font size
+const LONGEST_NAME = 260; // px; what is longer is told when its row or column is pointed at
+const MOST_BESIDE = 0.55; // of the width, for names beside many cells
+const GAP = 8;
 
 /** `names`: the labels' display names, in the matrix's order. */
 export function showConfusion(matrix, names) {
@@ -28,18 +33,27 @@ function confusions(matrix, names) {
   return found.slice(0, MOST_PAIRS).map(([right, answered, number, share]) => [right, answered, count(number), percent(share)]);
 }
 
+/** Drawn for the width that there is, and anew for another one. */
 function grid(matrix, names, readout) {
   const order = names.map((_, place) => place).sort((one, other) => sum(matrix[other]) - sum(matrix[one]));
   const rows = order.map((right) => order.map((answered) => matrix[right][answered]));
   const shown = order.map((place) => names[place]);
-  const small = innerWidth < 700;
-  const size = Math.max(LEAST_CELL, Math.min(LARGEST_CELL, Math.floor((small ? 0 : WIDTH) / names.length)));
-  const turned = names.length > 8;
-  const clip = (name) => shorten(name, small ? 16 : 24);
-  const top = turned ? (small ? 110 : 160) : 28;
+  const node = make("div", { class: "matrix", tabindex: "-1" });
+  let width = 0;
+  new ResizeObserver(([{ contentRect }]) => {
+    const wide = Math.floor(contentRect.width);
+    if (!wide || wide === width) return;
+    width = wide;
+    paint(node, rows, shown, width, readout);
+  }).observe(node);
+  return node;
+}
+
+function paint(node, rows, names, width, readout) {
+  const { size, left, top, turned, heads: titles, sides } = arrange(node, rows, names, width);
   const height = top + size * names.length + 4;
   const middle = (place) => (place + 0.5) * size;
-  const side = draw("svg", { class: "confusion side", width: small ? 110 : 160, height, "aria-hidden": "true" });
+  const side = draw("svg", { class: "confusion side", width: left, height, "aria-hidden": "true" });
   const svg = draw("svg", {
     class: "confusion",
     role: "application",
@@ -48,8 +62,8 @@ function grid(matrix, names, readout) {
     width: size * names.length + 4,
     height,
   });
-  fill(side, shown.map((name, place) => draw("text", { x: small ? 104 : 152, y: top + middle(place) + 4, "text-anchor": "end" }, clip(name))));
-  const heads = shown.map((name, place) => heading(clip(name), middle(place), top - 8, turned));
+  fill(side, sides.map((name, place) => draw("text", { x: left - GAP, y: top + middle(place) + 4, "text-anchor": "end" }, name)));
+  const heads = titles.map((name, place) => heading(name, middle(place), top - GAP, turned));
   const frame = draw("rect", { class: "chosen", width: size, height: size, visibility: "hidden" });
   fill(
     svg,
@@ -58,15 +72,36 @@ function grid(matrix, names, readout) {
     rows.map((row, down) => cells(row, down, size, top)),
     frame,
   );
-  steer(svg, (down, across) => {
+  fill(node, side, svg);
+  steer(svg, (down, across, byKey) => {
     frame.setAttribute("x", across * size);
     frame.setAttribute("y", top + down * size);
     frame.setAttribute("visibility", "visible");
     [...side.children].forEach((name, place) => name.classList.toggle("named", place === down));
     heads.forEach((name, place) => name.classList.toggle("named", place === across));
-    fill(readout, describe(rows, shown, down, across));
+    fill(readout, describe(rows, names, down, across));
+    if (byKey) node.scrollLeft = Math.min(across * size, Math.max(node.scrollLeft, (across + 1) * size + 4 - (width - left)));
   }, { size, top, last: rows.length - 1 });
-  return make("div", { class: "matrix", tabindex: "-1" }, side, svg);
+}
+
+/** How large a cell is, where the cells begin, and what there is room for of the names above and beside them. */
+function arrange(node, rows, names, width) {
+  const probe = draw("text", { class: "named" });
+  fill(node, draw("svg", { class: "confusion", width: 1, height: 1 }, probe));
+  const measure = (text) => {
+    probe.textContent = text;
+    return probe.getComputedTextLength();
+  };
+  const longest = Math.max(...names.map(measure));
+  const digits = Math.max(...rows.flat().map((number) => count(number).length));
+  const least = Math.max(LEAST_CELL, Math.ceil(digits * LEAST_NUMBER * DIGIT) + 2);
+  const room = Math.min(LONGEST_NAME, Math.max(MOST_BESIDE * width, width - least * names.length)) - GAP - 4;
+  const sides = names.map((name) => shorten(name, room, measure));
+  const left = Math.ceil(Math.max(...sides.map(measure))) + GAP + 4;
+  const size = Math.max(least, Math.min(LARGEST_CELL, Math.floor((width - left - 4) / names.length)));
+  const turned = longest + GAP > size;
+  const heads = turned ? names.map((name) => shorten(name, LONGEST_NAME, measure)) : names;
+  return { size, left, turned, heads, sides, top: turned ? Math.ceil(Math.max(...heads.map(measure))) + 2 * GAP : 28 };
 }
 
 function describe(rows, shown, down, across) {
@@ -85,9 +120,10 @@ function cells(row, down, size, top) {
     const y = top + down * size;
     const cell = draw("rect", { class: down === across ? "hit" : "miss", x: x + 0.5, y: y + 0.5, width: size - 1, height: size - 1 });
     cell.style.fillOpacity = 0.12 + 0.88 * Math.sqrt(number / texts);
-    if (size < 40) return cell;
     const strong = number / texts > 0.4 ? "number strong" : "number";
-    return [cell, draw("text", { class: strong, x: x + size / 2, y: y + size / 2 + 4, "text-anchor": "middle" }, count(number))];
+    const told = draw("text", { class: strong, x: x + size / 2, y: y + size / 2 + 4, "text-anchor": "middle" }, count(number));
+    told.style.fontSize = `${Math.min(LARGEST_NUMBER, (size - 2) / (DIGIT * count(number).length))}px`;
+    return [cell, told];
   });
 }
 
@@ -96,7 +132,7 @@ function heading(name, across, down, turned) {
   return draw("text", turn, name);
 }
 
-/** `show(down, across)` is called with the cell that is pointed at. */
+/** `show(down, across, byKey)` is called with the cell that is pointed at. */
 function steer(svg, show, { size, top, last }) {
   let [down, across] = [0, 0];
   svg.addEventListener("pointermove", (event) => {
@@ -113,12 +149,16 @@ function steer(svg, show, { size, top, last }) {
     event.preventDefault();
     down = Math.max(0, Math.min(last, down + step[0]));
     across = Math.max(0, Math.min(last, across + step[1]));
-    show(down, across);
+    show(down, across, true);
   });
 }
 
-function shorten(name, most) {
-  return name.length > most ? `${name.slice(0, most - 1)}…` : name;
+/** As much of a name as `room` px hold. */
+function shorten(name, room, measure) {
+  if (measure(name) <= room) return name;
+  const signs = [...name];
+  while (signs.length > 1 && measure(`${signs.join("")}…`) > room) signs.pop();
+  return `${signs.join("")}…`;
 }
 
 function sum(numbers) {

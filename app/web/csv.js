@@ -22,7 +22,7 @@ export class CsvParser {
   /** The last row, if nothing ended it. */
   end() {
     const rows = [];
-    if (this.#begun || this.#cell || this.#row.length) this.#endRow(rows);
+    this.#endRow(rows);
     return rows;
   }
 
@@ -52,8 +52,9 @@ export class CsvParser {
     else if (unit !== "\r") this.#cell += unit;
   }
 
+  /** An empty line is no row. */
   #endRow(rows) {
-    rows.push([...this.#row, this.#cell]);
+    if (this.#begun || this.#cell || this.#row.length) rows.push([...this.#row, this.#cell]);
     this.#row = [];
     this.#cell = "";
     this.#begun = false;

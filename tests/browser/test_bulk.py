@@ -457,6 +457,11 @@ def test_each_key_has_its_own_jobs(
     expect(page.get_by_text("No file has been sent yet.")).to_be_visible()
 
 
+def test_preview_shows_no_empty_line_of_a_table_as_a_row(page: Page) -> None:
+    drop(page, "letters.csv", b'text\r\none\r\n\r\n\n""\nthree\n', "")
+    expect(page.locator("#preview .text")).to_have_text(["one", "(nothing)", "three"])
+
+
 def test_reading_csv_is_what_python_does(page: Page) -> None:
     """Piece by piece, wherever the pieces are cut."""
     cells = [["a", "b,c", 'd"e'], ["", "line\nbreak", " x "], ["é🎬", '""', ","], ["last", "", ""]]

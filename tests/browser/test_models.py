@@ -111,6 +111,83 @@ def test_each_cell_of_46_labels_is_told(open_page: Open) -> None:
     ]  # fmt: skip
 
 
+LONG = ["Deliveries and their delay", "Questions about the invoice"]
+
+
+def matrix_boxes(page: Page) -> dict[str, Any]:
+    """Where everything of the confusion matrix is seen, as [left, top, right, bottom]."""
+    expect(page.locator("svg.confusion rect.hit").first).to_be_visible()
+    page.wait_for_function("document.fonts.ready.then(() => true)")
+    boxes: dict[str, Any] = page.evaluate("""() => {
+        const box = (node) => { const r = node.getBoundingClientRect(); return [r.left, r.top, r.right, r.bottom]; };
+        const all = (path) => [...document.querySelectorAll(path)];
+        return {
+            matrix: box(all(".matrix")[0]),
+            cells: all(".confusion .hit, .confusion .miss").map(box),
+            numbers: all(".confusion .number").map(box),
+            sizes: all(".confusion .number").map((node) => parseFloat(getComputedStyle(node).fontSize)),
+            heads: all(".confusion:not(.side) > text:not(.number)").map(box),
+            sides: all(".confusion.side text").map(box),
+            names: all(".confusion > text:not(.number)").map((node) => node.textContent),
+        };
+    }""")
+    return boxes
+
+
+def apart(boxes: list[list[float]]) -> bool:
+    return not any(
+        a[0] < b[2] - 1 and b[0] < a[2] - 1 and a[1] < b[3] - 1 and b[1] < a[3] - 1
+        for place, a in enumerate(boxes)
+        for b in boxes[:place]
+    )
+
+
+@pytest.mark.parametrize("width", [320, 375, 1280])
+@pytest.mark.parametrize("task", ["sentiment", "topic", "long"])
+def test_confusion_matrix_can_be_read_on_any_screen(open_page: Open, task: str, width: int) -> None:
+    """Every cell has its number, and no heading lies over another or is cut off; names are whole with few labels."""
+    page = open_page("/docs", viewport={"width": width, "height": 800})
+    if task == "long":
+        page.route("**/tasks", lambda route: route.fulfill(json=rename_labels(route.fetch().json())))
+    page.goto(page.url.replace("/docs", f"/models#task={task.replace('long', 'sentiment')}&model=gru"))
+    found = matrix_boxes(page)
+    assert len(found["numbers"]) == len(found["cells"])
+    assert min(found["sizes"]) >= 9
+    for number, cell in zip(found["numbers"], found["cells"], strict=True):
+        assert cell[0] - 1 <= number[0]
+        assert number[2] <= cell[2] + 1
+    assert min(cell[2] - cell[0] for cell in found["cells"]) >= (18 if task == "topic" else 33)
+    assert apart(found["heads"])
+    assert apart(found["sides"])
+    left, top, right, bottom = found["matrix"]
+    assert all(left <= box[0] and top <= box[1] and box[3] <= bottom for box in [*found["heads"], *found["sides"]])
+    if task != "topic" or width == 1280:
+        assert all(box[2] <= right for box in [*found["heads"], *found["cells"]])
+    if task == "sentiment" or (task == "long" and width > 320):
+        assert sorted(found["names"]) == sorted((LONG if task == "long" else ["Negative", "Positive"]) * 2)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def rename_labels(described: Any) -> Any:
+    (task,) = (task for task in described["tasks"] if task["name"] == "sentiment")
+    for label, name in zip(task["labels"], LONG, strict=True):
+        label["display_name"] = name
+    return described
+
+
+def test_cell_that_is_out_of_sight_comes_into_it(open_page: Open) -> None:
+    page = open_page("/models#task=topic&model=gru", viewport={"width": 375, "height": 800})
+    chart = page.get_by_role("application", name="Confusion matrix of 46 labels.")
+    chart.focus()
+    for key, times in (("ArrowRight", 45), ("ArrowLeft", 45)):
+        for _ in range(times):
+            page.keyboard.press(key)
+            frame, side = chart.locator(".chosen").bounding_box(), page.locator(".confusion.side").bounding_box()
+            assert frame
+            assert side
+            assert side["x"] + side["width"] - 2 <= frame["x"] <= 375 - frame["width"]
+
+
 def test_labels_have_their_precision_and_recall(open_page: Open) -> None:
     page = open_page("/models#task=topic&model=lstm")
     rows = cells(page, "By label", "Labels")

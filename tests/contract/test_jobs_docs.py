@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from app.api.errors import STATUSES
+from app.jobs.job import MAX_ROW_BYTES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "jobs.md").read_text(encoding="utf-8")
@@ -54,3 +55,25 @@ def test_requests_and_errors_are_the_services(server: str) -> None:
     codes = {kind.code for kind in STATUSES} | {"job_stuck"}
     for code in re.findall(r"`((?:job|no|file|body|unknown|jobs)_\w+)`", PAGE):
         assert code in codes, code
+
+
+@pytest.mark.parametrize(
+    ("form", "row"),
+    [("csv", "{},1"), ("csv", '"{}\n",1'), ("jsonl", '{{"text": "{}"}}'), ("lines", "{}")],
+)
+def test_row_beyond_the_bound_ends_a_job(server: str, form: str, row: str) -> None:
+    """Both pages say so, as the command line takes ten times that."""
+    files = (ROOT / "docs" / "files.md").read_text(encoding="utf-8")
+    assert f"a line or row of a job has {MAX_ROW_BYTES:,} bytes at most, not 10,000,000" in PAGE
+    assert f"in a [job](jobs.md), of more than {MAX_ROW_BYTES:,}" in files
+    good, bad = row.format("A fine film."), row.format("x" * MAX_ROW_BYTES)
+    head = "text,z\n" if form == "csv" else ""
+    content = f"{head}{good}\n{bad}\n{good}\n"
+    job = httpx.post(f"{server}/jobs", params={"task": "sentiment", "format": form}, content=content).json()["id"]
+    end = time.monotonic() + 30
+    while (found := httpx.get(f"{server}/jobs/{job}").json())["status"] in {"waiting", "running"}:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert found["status"] == "failed"
+    assert found["error"]["code"] == "file_invalid"
+    assert httpx.delete(f"{server}/jobs/{job}").status_code == 204

@@ -47,8 +47,10 @@ def walk(folder: Path, serve: Any) -> Iterator[tuple[str, list[str], list[str]]]
 
 def run(command: str, folder: Path) -> list[str]:
     program, *words = shlex.split(command.replace("\\\n", ""))
-    if program == "curl":
-        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, timeout=60)
+    if program in {"curl", "mv"}:
+        done = subprocess.run(
+            ["bash", "-c", command], capture_output=True, text=True, check=True, timeout=60, cwd=folder
+        )
         return done.stdout.splitlines()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SENTOPIC_")}
     done = subprocess.run(
@@ -97,8 +99,8 @@ def here(tmp_path: Path) -> Path:
 
 
 def test_page_has_all_its_steps() -> None:
-    assert len(STEPS) == 7
-    assert [bool(shown) for _, shown in STEPS] == [True, True, True, False, True, True, True]
+    assert len(STEPS) == 10
+    assert [bool(shown) for _, shown in STEPS] == [True, True, True, False, True, True, True, False, True, False]
 
 
 def test_everything_that_is_said_before_training_stands_in_the_page(
@@ -123,6 +125,9 @@ def test_walk_goes_as_the_page_says(here: Path, serve: Any) -> None:
     for command, shown, printed in walk(here, serve):
         if "/predict/tickets -H" in command:
             answers = [json.loads(lines[0])["label"] for lines in (shown, printed)]
+        elif "--compare" in command:
+            assert [line for line in printed if line.startswith("runs/") and " and " in line] == shown[:1]
+            assert shown[5].rpartition(" ")[0] in "\n".join(printed)
         elif "evaluate" in command:
             compare(shown[:8], printed[:8])
         else:

@@ -39,7 +39,8 @@ def configure(directory: Path, services: Sequence[int], *, tls: bool = False) ->
         )  # as nginx before 1.25.1 has it
     main = main.replace("listen 8080", f"listen 127.0.0.1:{own}").replace("127.0.0.1:8081", f"127.0.0.1:{health}")
     (directory / "nginx.conf").write_text(main.replace("/tmp/", f"{directory}/").replace("/dev/stdout", "access.log"))
-    shutil.copy(FILES / "routes.conf", directory)
+    for name in ("routes.conf", "problems.conf"):
+        shutil.copy(FILES / name, directory)
     servers = [f"server 127.0.0.1:{port} max_fails=0;" for port in services]  # those before 1.27.3 resolve no names
     upstream = (FILES / "upstream.conf").read_text().replace("include /tmp/resolver.conf;", "")
     (directory / "upstream.conf").write_text(re.sub(r"server service:8000.*", "\n".join(servers), upstream))

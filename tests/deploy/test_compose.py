@@ -62,6 +62,15 @@ def test_what_is_set_are_settings(name: str, monkeypatch: pytest.MonkeyPatch) ->
     assert settings.rate
 
 
+def test_container_for_a_gpu_runs_on_no_cpu() -> None:
+    """A regression: with a driver that is too old it was healthy, and many times slower than the one for CPUs."""
+    overlay = yaml.safe_load((DEPLOY / "kubernetes" / "overlays" / "gpu" / "kustomization.yaml").read_text())
+    literals = (one.split("=", 1) for generator in overlay["configMapGenerator"] for one in generator["literals"])
+    wanted = {name: value for name, value in literals if name != "SENTOPIC_ENGINE"}  # which the image sets
+    assert wanted["SENTOPIC_REQUIRE_GPU"] == "true"
+    assert SERVICES["service-gpu"]["environment"] == SERVICES["service"]["environment"] | wanted
+
+
 def test_stop_waits_as_long_as_the_service_may() -> None:
     """What it waits for, in docs/limits.md and `Server._let_go`."""
     settings = Settings()

@@ -1,11 +1,15 @@
 """The manifests and the service agree: ports, probes, settings, times; and none of them holds a secret."""
 
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import yaml
 
 from app.main import FLUSH_S
@@ -15,6 +19,8 @@ from app.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = ROOT / "deploy" / "kubernetes"
+DOCS = ROOT / "docs" / "deployment-kubernetes.md"
+KUBECTL = Path(sys.executable).with_name("kubectl")
 SECRET = re.compile("password|passwd|secret|token|credential|private|api_?key", re.IGNORECASE)
 
 
@@ -129,3 +135,66 @@ def test_autoscaler_scales_what_is_stable() -> None:
     )
     assert read("base/autoscaler.yaml")["spec"]["scaleTargetRef"]["name"] == stable
     assert "cpu" in container()["resources"]["requests"]  # of which it takes its share
+
+
+needs_kubectl = pytest.mark.skipif(not KUBECTL.exists(), reason="needs kubectl")
+
+
+def built(directory: Path) -> dict[str, str]:
+    """Each Deployment's image, as kustomize makes it."""
+    ran = subprocess.run([KUBECTL, "kustomize", directory], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    return {
+        document["metadata"]["name"]: document["spec"]["template"]["spec"]["containers"][0]["image"]
+        for document in yaml.safe_load_all(ran.stdout)
+        if document["kind"] == "Deployment"
+    }
+
+
+def own(directory: Path, overlay: str, images: list[dict[str, str]]) -> Path:
+    """A kustomization as the docs have it, beside a copy of the manifests."""
+    if not (directory / "kubernetes").exists():
+        shutil.copytree(PLACE, directory / "kubernetes")
+    made = directory / "own" / overlay
+    made.mkdir(parents=True)
+    manifests = "../" * len(made.relative_to(directory).parts) + "kubernetes"
+    (made / "kustomization.yaml").write_text(
+        yaml.safe_dump({"resources": [f"{manifests}/{overlay}"], "images": images})
+    )
+    return made
+
+
+@needs_kubectl
+def test_images_are_those_that_one_s_own_kustomization_names(tmp_path: Path) -> None:
+    """A regression: the overlay for GPUs ran the CPU's image, and the canary the old bundle."""
+    (told,) = re.findall(r"# kustomization.yaml\n(.*?)```", DOCS.read_text("utf-8"), re.DOTALL)
+    images = yaml.safe_load(told)["images"]
+    names = {image["name"]: f"{image['newName']}:{image['newTag']}" for image in images}
+    assert len(set(names.values())) == 3
+    assert built(own(tmp_path, "base", images)) == {"sentopic-stable": names["sentopic"]}
+    assert built(own(tmp_path, "overlays/volume", images)) == {"sentopic-stable": names["sentopic"]}
+    assert built(own(tmp_path, "overlays/gpu", images)) == {"sentopic-stable": names["sentopic-gpu"]}
+    assert built(own(tmp_path, "overlays/canary", images)) == {
+        "sentopic-stable": names["sentopic"],
+        "sentopic-canary": names["sentopic-canary"],
+    }
+
+
+@needs_kubectl
+def test_images_are_those_that_are_named_in_the_files(tmp_path: Path) -> None:
+    """What `kustomize edit set image` writes, where each file says that it does."""
+    shutil.copytree(PLACE, tmp_path / "kubernetes")
+    for path in sorted((tmp_path / "kubernetes").rglob("kustomization.yaml")):
+        text = path.read_text("utf-8")
+        for name, image, tag in re.findall(r"kustomize edit set image ([\w-]+)=(\S+):(\S+)", text):
+            (entry,) = yaml.safe_load(text)["images"]
+            assert entry["name"] == name
+            content = yaml.safe_load(text) | {"images": [{"name": name, "newName": image, "newTag": tag}]}
+            path.write_text(yaml.safe_dump(content))
+    found = {name: built(tmp_path / "kubernetes" / name) for name in ("base", "overlays/gpu", "overlays/canary")}
+    one, gpu, new = (f"registry.example/sentopic:0.1.0{end}" for end in ("", "-gpu", "-gru2"))
+    assert found == {
+        "base": {"sentopic-stable": one},
+        "overlays/gpu": {"sentopic-stable": gpu},
+        "overlays/canary": {"sentopic-stable": one, "sentopic-canary": new},
+    }

@@ -101,6 +101,46 @@ def test_prometheus_reads_configuration_and_rules(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool")
+def test_queries_of_the_documents_know_several_replicas(tmp_path: Path) -> None:
+    """A regression: the one for drift matched many series to one, which Prometheus refuses."""
+    docs = DEPLOY.parent / "docs"
+    drift = re.findall(r"^`([^`]*rate\([^`]*)`\.$", (docs / "observability.md").read_text(), re.MULTILINE)
+    (block,) = re.findall(r"```promql\n(.*?)```", (docs / "deployment-kubernetes.md").read_text(), re.DOTALL)
+    assert len(drift) == 1
+    told = {
+        "request_seconds_count": ('route="single",status="200"', 600),
+        'request_seconds_count{route="single",status="500"}': ("", 60),
+        "request_seconds_bucket": ('route="single",status="200",le="0.1"', 600),
+        'request_seconds_bucket{le="+Inf"}': ('route="single",status="200"', 600),
+        "answers_total": ('model="gru",label="earn"', 600),
+        "uncertain_answers_total": ('model="gru"', 60),
+    }
+    series = []
+    for name, (labels, each) in told.items():
+        family, _, more = name.removesuffix("}").partition("{")
+        for place, track in enumerate(("stable", "stable", "canary")):
+            all_of_them = ",".join(
+                filter(None, (labels, more, 'task="topic"', f'sentopic_track="{track}"', f'instance="{place}"'))
+            )
+            series.append({"series": f"sentopic_{family}{{{all_of_them}}}", "values": f"0+{each}x120"})
+    right = {"labels": '{task="topic", model="gru"}', "value": 0.1}
+    tracks = [{"labels": "{}", "value": 2}]
+    asked = [
+        {"expr": drift[0], "eval_time": "2h", "exp_samples": [right]},
+        *(
+            {"expr": f"count({line.strip()})", "eval_time": "2h", "exp_samples": tracks}
+            for line in block.strip().splitlines()
+        ),
+    ]
+    assert len(asked) == 5
+    test = {"interval": "1m", "input_series": series, "promql_expr_test": asked}
+    (tmp_path / "test.yml").write_text(yaml.safe_dump({"rule_files": [], "tests": [test]}))
+    command = ["promtool", "test", "rules", tmp_path / "test.yml"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool")
 def test_rules_fire_when_they_should_and_not_else() -> None:
     ran = subprocess.run(
         ["promtool", "test", "rules", Path(__file__).with_name("rules_test.yml")],

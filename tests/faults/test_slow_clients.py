@@ -5,12 +5,14 @@ import signal
 import socket
 import statistics
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.deploy.nginx import needs_nginx, running
 from tests.faults.attempts import Figures, hold
 from tests.faults.conftest import read_all
 
@@ -69,6 +71,29 @@ def test_request_that_does_not_come_to_its_end_is_cut_off(
             assert b" 200 " in line.recv(65_536)
         line.sendall(first)
         assert drip(line, then or b"", 5) < PATIENCE_S + 2.5 if then else wait_for_end(line) < PATIENCE_S + 2.5
+
+
+@needs_nginx
+@pytest.mark.parametrize(
+    ("framing", "piece"),
+    [(b"content-length: 10000\r\n\r\n", b" "), (b"transfer-encoding: chunked\r\n\r\n", b"1\r\n \r\n")],
+    ids=["slow body", "body without end"],
+)
+def test_body_that_does_not_come_to_its_end_is_cut_off_behind_nginx(
+    impatient: Any, framing: bytes, piece: bytes, tmp_path: Path
+) -> None:
+    """nginx's own bound is from one byte to the next."""
+    port = int(impatient.url.rpartition(":")[2])
+    with running(tmp_path, [port]) as front, socket.create_connection(("127.0.0.1", front), 8) as line:
+        started, answer = time.monotonic(), b""
+        line.sendall(HEAD + framing)
+        while b"request_timeout" not in answer:
+            line.sendall(piece)
+            line.settimeout(0.1)
+            with suppress(TimeoutError):
+                answer += line.recv(65_536)
+            assert time.monotonic() - started < PATIENCE_S + 2.5
+        assert b" 408 " in answer
 
 
 def wait_for_end(line: socket.socket) -> float:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import tracemalloc
 from collections.abc import Iterator
 
 import pytest
@@ -146,3 +147,23 @@ def test_columns_of_one_name_are_both_kept() -> None:
     data = b"text,a,a\nx,1,2\n"
     assert rewrite(data, "csv", "csv").splitlines()[1].startswith(b"x,1,2,pos")
     assert b'{"text": "x", "a": "1", "a_2": "2", "label": "pos"' in rewrite(data, "csv", "jsonl", ANSWER)
+
+
+def test_row_of_very_many_lines_takes_memory_by_its_bytes() -> None:
+    """Each of its lines was kept for itself, at some sixty bytes beyond its own: 10 MB of them took half a gigabyte."""
+    lines = 500_000
+    data = b'text,x\n"' + b"a\n" * lines + b'",1\n"' + b"b\n" * lines
+    reader = open_reader(Memory(data, piece=2**16), "csv", None, max_line_bytes=2 * lines + 10)
+    tracemalloc.start()
+    try:
+        assert len(next(iter(reader)).text) == 2 * lines
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 * lines * 16
+
+
+def test_spoiled_row_of_several_lines_is_kept_as_it_stood() -> None:
+    (row,) = read('text,x\n"one\r\ntwo é\n\xe9"\n'.encode("latin-1"), "csv")
+    assert row.error == "fields: 1, columns: 2"
+    assert row.cells == ['"one\r\ntwo \\xe9\n\\xe9"', ""]

@@ -52,6 +52,27 @@ def test_no_more_than_there_is_room_for(store: JobStore) -> None:
     assert not store.add(make_job(size=0), Bounds(2, 100))
 
 
+def test_what_is_lent_counts_for_its_owner_and_for_all(store: JobStore) -> None:
+    bounds = Bounds(9, 100, share=0.5)
+    store.lend("a", 40)
+    assert not store.has_room("a", 11, bounds)
+    assert store.has_room("b", 50, bounds)
+    assert not store.has_room("b", 50, Bounds(9, 80))
+    assert not store.add(make_job(owner="a", size=11), bounds)
+    store.lend("a", -40)
+    assert store.has_room("a", 50, bounds)
+
+
+def test_lock_of_a_job_that_is_deleted_meanwhile_is_given_back(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, locks = make_job(), Free(True)
+    store.add(job, ROOM)
+    monkeypatch.setattr(store, "get", lambda _: None)
+    assert store.claim("a", "here", MODELS, 10, locks) is None
+    assert locks.dropped == [job.id]
+
+
 def test_one_key_leaves_room_for_others(store: JobStore) -> None:
     by_number, by_size = Bounds(4, share=0.5), Bounds(9, 100, share=0.5)
     assert store.add(make_job(owner="a", size=30), by_number)

@@ -74,7 +74,7 @@ def test_job_is_done_and_says_how_far_it_is(store: JobStore, tmp_path: Path) -> 
     assert (found.lease, found.seconds_left, found.written) == (None, None, path.stat().st_size)
     assert sum(found.progress.labels.values()) == ROWS - 1
     assert read_ids(path) == [str(row) for row in range(ROWS)]
-    assert {name.name for name in path.parent.iterdir()} == {"input", path.name}
+    assert {name.name for name in path.parent.iterdir()} == {"input", "lock", path.name}
 
 
 class Killed(BaseException):
@@ -202,7 +202,7 @@ def test_what_was_done_of_a_file_is_kept(store: JobStore, tmp_path: Path, form: 
     found, path = result(store, tmp_path, job)
     assert found.written == path.stat().st_size
     assert read_ids(path) == ["0", "1", "2", "3", "4"]
-    assert {name.name for name in path.parent.iterdir()} == {"input", path.name}
+    assert {name.name for name in path.parent.iterdir()} == {"input", "lock", path.name}
 
 
 def test_result_that_there_is_no_room_for_ends_the_job(

@@ -60,9 +60,9 @@ def test_wrong_use_is_status_2(arguments: list[str], capsys: pytest.CaptureFixtu
     assert "usage: sentopic-train" in capsys.readouterr().err
 
 
-def failed(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+def failed(arguments: list[str], capsys: pytest.CaptureFixture[str], status: int = 1) -> str:
     """The one line on stderr of a command that fails."""
-    assert cli.main(arguments) == 1
+    assert cli.main(arguments) == status
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.count("\n") == 1
@@ -138,6 +138,17 @@ def test_fit_publishes_a_bundle(layouts: Any, tmp_path: Path, capsys: pytest.Cap
 
     assert cli.main([*command, "--resume", "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
+
+    assert "runs/sentiment/gru is published already." in failed(command, capsys, 2)
+    assert cli.main([*command, "--replace", "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_shipped_bundles_can_be_made_anew_though_they_are_there() -> None:
+    makefile = (Path(__file__).resolve().parents[2] / "Makefile").read_text(encoding="utf-8")
+    (command,) = (line for line in makefile.splitlines() if "sentopic-train fit" in line)
+    assert "--out artifacts" in command
+    assert "--replace" in command
 
 
 def test_steps_of_a_recipe_can_be_taken_one_by_one(

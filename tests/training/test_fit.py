@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("keras")
 
 from app.bundle import read_bundle
-from app.errors import DataError
+from app.errors import DataError, UsageError
 from training.batches import Batch
 from training.datasets import hold_out
 from training.fit import ask, fit, mean_over
@@ -76,6 +76,47 @@ def test_unfinished_run_is_not_thrown_away(interrupted_run: Path, tiny: Any) -> 
     with pytest.raises(DataError, match=r"holds an unfinished run\. Go on with it: --resume"):
         fit(tiny.recipe(), tiny.dataset(2), interrupted_run, say=lambda line: None)
     assert sorted(path.name for path in tiny.run_folder(interrupted_run).iterdir()) == before
+
+
+def sealed(out: Path) -> str | None:
+    return read_bundle(out / "tone" / "gru").manifest.sha256
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param({}, id="the same once more"),
+        pytest.param({"seed": 2}, id="another seed"),
+        pytest.param({"seed": 2, "resume": True}, id="resumed, but never begun"),
+        pytest.param({"resume": True, "epochs": 4}, id="resumed, for more epochs"),
+    ],
+)
+def test_published_bundle_is_not_replaced_without_being_told_to(
+    whole_run: Path, tiny: Any, tmp_path: Path, how: dict[str, Any]
+) -> None:
+    """Nothing is trained, and the checkpoints stay: a model learned from feedback took the served one's place."""
+    out, said = shutil.copytree(whole_run, tmp_path / "out"), list[str]()
+    before, runs = sealed(out), sorted(path.name for path in (out / "runs").rglob("*"))
+    recipe = tiny.recipe(**{name: how.pop(name) for name in ("epochs",) if name in how})
+    with pytest.raises(UsageError, match=r"tone/gru is published already\. .*--out DIR\. .*--replace$"):
+        fit(recipe, tiny.dataset(2), out, say=said.append, **how)
+    assert not said
+    assert sealed(out) == before
+    assert sorted(path.name for path in (out / "runs").rglob("*")) == runs
+
+
+def test_published_bundle_is_replaced_if_it_is_said(whole_run: Path, tiny: Any, tmp_path: Path) -> None:
+    out = shutil.copytree(whole_run, tmp_path / "out")
+    fit(tiny.recipe(epochs=1), tiny.dataset(2), out, seed=2, replace=True, say=lambda line: None)
+    assert read_bundle(out / "tone" / "gru").manifest.recipe["seed"] == 2
+
+
+def test_run_that_was_killed_once_it_had_published_ends(whole_run: Path, tiny: Any, tmp_path: Path) -> None:
+    out = shutil.copytree(whole_run, tmp_path / "out")
+    state = tiny.run_folder(out) / "state.json"
+    state.write_text(json.dumps({**json.loads(state.read_text()), "finished": False}))
+    fit(tiny.recipe(), tiny.dataset(2), out, resume=True, say=lambda line: None)
+    assert json.loads(state.read_text())["finished"] is True
 
 
 @pytest.mark.parametrize(

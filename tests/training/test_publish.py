@@ -15,6 +15,7 @@ pytest.importorskip("keras")
 
 from app.bundle import Bundle, find_bundles, read_bundle
 from app.engines.open import open_engine
+from app.errors import UsageError
 from training import plots
 from training import publish as module
 from training.datasets import hold_out
@@ -40,10 +41,11 @@ def publish_again(whole_run: Path, tiny: Any) -> Any:
     model = keras.saving.load_model(whole_run / "tone" / "gru" / "model.keras", compile=False)
     history = [Epoch(**epoch, seconds=1.0) for epoch in tiny.history(whole_run)]
 
-    def run(out: Path, seed: int = 2, *, noise: bool = False, quotable: bool = False) -> Path:
+    def run(out: Path, seed: int = 2, *, noise: bool = False, quotable: bool = False, over: bool = False) -> Path:
         dataset = replace(tiny.dataset(2, noise=noise), quotable=quotable)
         trained = Trained(model, 1, tuple(history), seed)
-        return publish(trained, trained, tiny.recipe(), dataset, hold_out(dataset.train, "tutorial"), out)
+        parts = hold_out(dataset.train, "tutorial")
+        return publish(trained, trained, tiny.recipe(), dataset, parts, out, replace=over)
 
     return run
 
@@ -202,11 +204,22 @@ def test_older_bundle_is_replaced_and_nothing_is_left_beside_it(publish_again: A
     target = tmp_path / "tone" / "gru"
     target.mkdir(parents=True)
     (target / "old.txt").write_text("old")
-    assert publish_again(tmp_path) == target
+    assert publish_again(tmp_path, over=True) == target
     assert read_bundle(target).manifest.recipe["seed"] == 2
     assert find_bundles(tmp_path) == [target]
     assert [path.name for path in tmp_path.iterdir()] == ["tone"]
     assert [path.name for path in target.parent.iterdir()] == ["gru"]
+
+
+def test_bundle_that_was_published_meanwhile_is_not_replaced(publish_again: Any, tmp_path: Path) -> None:
+    """Nor is whatever else stands there."""
+    target = tmp_path / "tone" / "gru"
+    target.mkdir(parents=True)
+    (target / "old.txt").write_text("old")
+    with pytest.raises(UsageError, match="is published already"):
+        publish_again(tmp_path)
+    assert content(target) == {"old.txt": b"old"}
+    assert [path.name for path in tmp_path.iterdir()] == ["tone"]
 
 
 def test_model_that_compiles_to_another_is_not_published(
@@ -253,7 +266,7 @@ def test_failed_publication_leaves_the_old_bundle(
     before = content(target)
     fail(monkeypatch)
     with pytest.raises(OSError, match="No space left"):
-        publish_again(tmp_path)
+        publish_again(tmp_path, over=True)
     assert content(target) == before
     assert find_bundles(tmp_path) == [target]
 

@@ -27,6 +27,10 @@ def add(commands: Commands) -> None:
         "--data", type=Path, metavar="FILE", help="labelled texts: .csv, .tsv or .jsonl, UTF-8, or .parquet"
     )
     source.add_argument("--dataset", choices=("imdb", "reuters"), help="its test part (files: SENTOPIC_DATA)")
+    source.add_argument(
+        "--table", type=Path, metavar="FILE", help="the table that `fit` learned BUNDLE from: its test part alone"
+    )
+    evaluate.add_argument("--test", type=Path, metavar="FILE", help="with --table: the --test of `fit`, if it had one")
     evaluate.add_argument("--text", metavar="COLUMN", help="where FILE has the texts (default: text)")
     evaluate.add_argument("--label", metavar="COLUMN", help="where FILE has the labels (default: label)")
     evaluate.add_argument("--compare", type=Path, metavar="BUNDLE2", help="another bundle with the same labels")
@@ -38,19 +42,21 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     if options.dataset and (options.text or options.label):
-        raise UsageError("--text and --label name columns of --data FILE; a data set has none")
+        raise UsageError("--text and --label name columns of a FILE; a data set has none")
+    if options.test and not options.table:
+        raise UsageError("--test belongs to --table FILE")
     from app.bundle import read_bundle
     from training import error_analysis, error_report
 
     bundles = {str(path): read_bundle(path) for path in (options.bundle, options.compare) if path}
     if options.compare and len(bundles) == 1:
         raise UsageError("--compare names the same bundle")
-    sample = _read(options, bundles[str(options.bundle)].manifest)
+    sample = _read(options, {name: bundle.manifest for name, bundle in bundles.items()})
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
     found = error_analysis.analyse(bundles, sample)
     document: dict[str, Any] = {
-        "data": options.dataset or str(options.data),
+        "data": options.dataset or str(options.data or options.table),
         "words": options.words,
         "bundles": [one.to_json() for one in found],
     }
@@ -70,13 +76,17 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _read(options: argparse.Namespace, manifest: "Manifest") -> "Sample":
+def _read(options: argparse.Namespace, bundles: "dict[str, Manifest]") -> "Sample":
     from training import samples
     from training.datasets.table import read_table
 
+    labels = bundles[str(options.bundle)].labels
+    columns = options.text or "text", options.label or "label"
     if options.dataset:
-        sample = samples.from_dataset(load(options.dataset, data_from_environment()), manifest.labels)
+        sample = samples.from_dataset(load(options.dataset, data_from_environment()), labels)
+    elif options.table:
+        with native_stderr_muted():
+            sample = samples.from_table(options.table, *columns, options.test, bundles)
     else:
-        rows = read_table(options.data, options.text or "text", options.label or "label")
-        sample = samples.from_rows(str(options.data), rows, manifest.labels)
+        sample = samples.from_rows(str(options.data), read_table(options.data, *columns), labels)
     return replace(sample, examples=sample.examples.first_words(options.words)) if options.words else sample

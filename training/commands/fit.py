@@ -33,6 +33,7 @@ def add(commands: given.Commands) -> None:
     fit.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
     fit.add_argument("--seed", type=given.whole, default=1, metavar="N", help="default: 1")
     fit.add_argument("--resume", action="store_true", help="go on with the run if it was begun")
+    fit.add_argument("--replace", action="store_true", help="publish even where a bundle is published already")
     fit.add_argument("--quiet", action="store_true", help="say nothing but errors")
     fit.set_defaults(run=run, parser=fit)
 
@@ -65,7 +66,15 @@ def run(options: argparse.Namespace) -> int:
         assert dataset.heard  # noqa: S101 - see above
         say(dataset.heard.describe())
     with _progress_bars(shown=not options.quiet):
-        bundle = fit(recipe, dataset, options.out, seed=options.seed, resume=options.resume, say=say)
+        bundle = fit(
+            recipe,
+            dataset,
+            options.out,
+            seed=options.seed,
+            resume=options.resume,
+            replace=options.replace,
+            say=say,
+        )
     given.tell_published(bundle, say)
     return 0
 

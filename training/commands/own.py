@@ -84,7 +84,15 @@ def run(options: argparse.Namespace, say: Say, progress_bars: Callable[..., Abst
         from training.fit import fit
 
     with progress_bars(shown=not options.quiet):
-        bundle = fit(recipe, dataset, options.out, seed=options.seed, resume=options.resume, say=say)
+        bundle = fit(
+            recipe,
+            dataset,
+            options.out,
+            seed=options.seed,
+            resume=options.resume,
+            replace=options.replace,
+            say=say,
+        )
     _tell(bundle, say)
     return 0
 

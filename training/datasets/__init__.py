@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from training.datasets import imdb, reuters
-from training.datasets.dataset import Dataset, Examples, Holdout, Probe, digest, hold_out
+from training.datasets.dataset import Dataset, Examples, Holdout, Probe, digest, digest_labelled, hold_out
 
 LOADERS: dict[str, Callable[[Path | None, str], Dataset]] = {"imdb": imdb.load, "reuters": reuters.load}
 UNLABELLED: dict[str, Callable[[Path | None], list[str]]] = {
@@ -26,5 +26,6 @@ __all__ = [
     "Holdout",
     "Probe",
     "digest",
+    "digest_labelled",
     "hold_out",
 ]

@@ -84,6 +84,8 @@ class Audit:
     """Words of the index that stand in the training texts twice or more."""
     tokenizer: str = ""
     notes: list[str] = field(default_factory=list)
+    asked: dict[str, str | int] = field(default_factory=dict)
+    """What the user said of cleaning and test."""
 
     def counts(self) -> dict[str, int]:
         """For the bundle."""

@@ -165,6 +165,12 @@ class Dataset:
         return digest(self.unlabelled)
 
     @cached_property
+    def test_sha256(self) -> str:
+        """Names the test part alone: what feedback or another word index does not change."""
+        names = list(self.labels)
+        return digest_labelled(zip(self.test.texts, (names[label] for label in self.test.labels), strict=True))
+
+    @cached_property
     def sha256(self) -> str:
         """Names the exact content: label names, word index, texts and labels, in order."""
         digest = hashlib.sha256("\0".join([*self.labels, *self.words]).encode("utf-8", "surrogatepass"))
@@ -186,6 +192,11 @@ def digest(texts: Iterable[str]) -> str:
     for text in texts:
         found.update(text.encode("utf-8", "surrogatepass") + b"\0")
     return found.hexdigest()
+
+
+def digest_labelled(texts: Iterable[tuple[str, str]]) -> str:
+    """SHA-256 of texts and their labels' names, in order."""
+    return digest(part for pair in texts for part in pair)
 
 
 def hold_out(train: Examples, how: Holdout) -> tuple[Examples, Examples]:

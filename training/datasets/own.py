@@ -22,7 +22,7 @@ from app.text import rank_words
 from app.tokenizers import KERAS, Tokenizer, TokenizerName, open_tokenizer
 from training.datasets import duplicates, scripts
 from training.datasets.audit import Audit
-from training.datasets.cleaning import Rare, Text, clean, name_labels, rename
+from training.datasets.cleaning import LEAST_EXAMPLES, Rare, Text, clean, name_labels, rename
 from training.datasets.dataset import Dataset, Examples, Holdout, hold_out
 from training.datasets.feedback import learn_from
 from training.datasets.remembering import Remembering
@@ -55,21 +55,17 @@ class Table:
     """Rows that are read, for trying."""
 
 
+Grouped = tuple[Text, int]
+"""A text, and its group: nearly the same ones have one."""
+
+
 def load(table: Table, holdout: Holdout = "grouped", said: Sequence[Feedback] = ()) -> Dataset:
     """`holdout`: what of the training texts the word index does not see. `said`: of the task's answers.
 
     Raises DataError, and UsageError for what the user must say first.
     """
-    audit = Audit(source=table.path.name)
-    rows = _read(table, table.path)
-    tokenizer = _open(table, rows, audit)
-    texts = clean(rows, tokenizer, audit)
-    names = name_labels(texts, table.rare, audit)
-    learned = rename(texts, names)
-    labels = sorted({text.label for text in learned})
-    _refuse_what_cannot_be_learned(table, labels, len(learned), audit)
-    tested = _read_test(table, table.test, tokenizer, names) if table.test else []
-    train, test = _split(table, learned, tested, audit)
+    audit = Audit(source=table.path.name, asked=_asked(table))
+    tokenizer, labels, train, test = _prepare(table, audit)
     if holdout == "grouped" and len({group for _, group in train}) < _LEAST_GROUPS:
         raise DataError(f"{table.path}: its texts are nearly the same as each other, so that none can be held out")
 
@@ -93,6 +89,37 @@ def load(table: Table, holdout: Holdout = "grouped", said: Sequence[Feedback] = 
         words=_index(parts, dataset.test, labels, tokenizer, audit),
         examples=_make_examples(hold_out(dataset.train, holdout)[0], len(labels), tokenizer, quotable=table.quotable),
     )
+
+
+def load_test(table: Table) -> list[Row]:
+    """The texts for the test as `load` keeps them, in the same order, each with its line."""
+    *_, test = _prepare(table, Audit(source=table.path.name))
+    return [Row(text.line, text.text, text.label) for text, _ in test]
+
+
+def _prepare(table: Table, audit: Audit) -> tuple[Tokenizer, list[str], list[Grouped], list[Grouped]]:
+    """What finds words, the labels, and the texts to learn from and to test on: cleaned, and split."""
+    rows = _read(table, table.path)
+    tokenizer = _open(table, rows, audit)
+    texts = clean(rows, tokenizer, audit)
+    names = name_labels(texts, table.rare, audit)
+    learned = rename(texts, names)
+    labels = sorted({text.label for text in learned})
+    _refuse_what_cannot_be_learned(table, labels, len(learned), audit)
+    tested = _read_test(table, table.test, tokenizer, names) if table.test else []
+    return tokenizer, labels, *_split(table, learned, tested, audit)
+
+
+def _asked(table: Table) -> dict[str, str | int]:
+    """What the split depends on, but for the file and its columns: who asks for the test part again needs it."""
+    asked: dict[str, str | int] = {"min_examples": table.rare.min_examples or LEAST_EXAMPLES}
+    if table.rare.other is not None:
+        asked["other"] = table.rare.other
+    if table.limit:
+        asked["limit"] = table.limit
+    if table.test:
+        asked["test_table"] = table.test.name
+    return asked
 
 
 def _read(table: Table, path: Path) -> list[Row]:
@@ -125,9 +152,7 @@ def _read_test(table: Table, path: Path, tokenizer: Tokenizer, names: dict[str, 
     return kept
 
 
-def _split(
-    table: Table, learned: list[Text], tested: list[Text], audit: Audit
-) -> tuple[list[tuple[Text, int]], list[tuple[Text, int]]]:
+def _split(table: Table, learned: list[Text], tested: list[Text], audit: Audit) -> tuple[list[Grouped], list[Grouped]]:
     """Training and test texts, each with its group: nearly the same ones have one, and stand in one part."""
     texts = [*learned, *tested]
     groups = duplicates.group([text.words for text in texts])
@@ -186,7 +211,7 @@ def _refuse_empty_labels(table: Table, labels: Sequence[str], part: Examples) ->
             )
 
 
-def _gather(texts: Sequence[tuple[Text, int]], labels: Sequence[str]) -> Examples:
+def _gather(texts: Sequence[Grouped], labels: Sequence[str]) -> Examples:
     places = {name: place for place, name in enumerate(labels)}
     numbers = np.array([places[text.label] for text, _ in texts], np.int64)
     return Examples([text.text for text, _ in texts], numbers, np.array([group for _, group in texts], np.int64))

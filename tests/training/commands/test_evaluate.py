@@ -138,7 +138,7 @@ def test_shipped_figures_are_found_again(
         ([GRU, "--data", "none.csv"], 1, "none.csv: no such file or directory"),
         ([GRU, "--data", "FILE", "--label", "stars"], 1, "line 1: no 'stars'. Its keys: 'text', 'label'."),
         ([GRU, "--data", "FILE", "--compare", GRU], 2, "--compare names the same bundle"),
-        ([GRU, "--dataset", "imdb", "--text", "review"], 2, "--text and --label name columns of --data FILE"),
+        ([GRU, "--dataset", "imdb", "--text", "review"], 2, "--text and --label name columns of a FILE"),
         ([GRU, "--data", "FILE", "--compare", str(SHIPPED / "topic" / "gru")], 1, "topic/gru has other labels than"),
         ([str(SHIPPED / "topic" / "gru"), "--data", "FILE"], 1, "line 1: 'Positive' is not a label of the bundle"),
     ],
@@ -175,3 +175,17 @@ def test_keras_is_not_needed_for_figures(file: str) -> None:
     command = [sys.executable, "-c", code, "evaluate", GRU, "--data", file]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("texts", [1, 3000])
+def test_reader_that_has_seen_enough_is_no_failure(tmp_path: Path, texts: int) -> None:
+    """As of `evaluate ... --json | head`: not a word, whether it is noticed while printing or at the end."""
+    path = tmp_path / "reviews.csv"
+    path.write_text("text,label\n" + "no good,positive\n" * texts)
+    command = [sys.executable, "-m", "training.cli", "evaluate", GRU, "--data", str(path), "--compare", LSTM, "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.close()
+        assert process.stderr
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 141

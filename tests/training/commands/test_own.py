@@ -14,7 +14,10 @@ import pytest
 
 pytest.importorskip("keras")
 
+from app.bounds import Bounds
 from app.bundle import read_bundle
+from app.feedback import Feedback, FeedbackStore
+from app.settings import SHIPPED
 from training import cli
 
 QUEUES = {
@@ -101,6 +104,76 @@ def test_bundle_has_the_report_the_baseline_and_no_text(published: tuple[Path, l
         for text in texts
         if text in path.read_text(encoding="utf-8")
     ]
+
+
+def test_test_part_of_the_table_can_be_asked_again(
+    published: tuple[Path, list[str]], table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Cleaned and split as `fit` did it, without a word of how; nothing that was learned is among it."""
+    bundle, _ = published
+    asked = ["evaluate", str(bundle), "--table", str(table), "--text", "body", "--label", "queue"]
+    assert cli.main([*asked, "--json"]) == 0
+    (figures,) = json.loads(capsys.readouterr().out)["bundles"]
+    measured = json.loads((bundle / "metrics.json").read_text())
+    assert figures["confusion"]["counts"] == measured["confusion"]
+    assert figures["accuracy"] == pytest.approx(measured["test"]["cover"]["accuracy"], abs=1e-6)
+    assert cli.main(asked) == 0
+    assert capsys.readouterr().out.startswith(f"{bundle} on {table} (test part): 30 texts\n")
+
+
+def test_two_bundles_are_compared_on_the_test_part(
+    published: tuple[Path, list[str]], table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that learned from feedback, too, which leaves the test as it is. Flips have the table's lines."""
+    bundle, _ = published
+    store = FeedbackStore(f"sqlite:///{tmp_path / 'jobs.db'}")
+    for number in range(9):
+        text = f"zebra parcel courier {number} refund"
+        store.put(Feedback("", f"{number:016x}", "letters", "billing", text, number), Bounds(99))
+    store.close()
+    heard = command(table, "--task", "letters", *SHORT[:2], "--epochs", "2", "--out", str(tmp_path), "--quiet")
+    assert cli.main([*heard, "--feedback", str(tmp_path)]) == 0
+    other = tmp_path / "letters" / "gru"
+    assert read_bundle(other).manifest.data["feedback_added"] == 9
+    asked = ["evaluate", str(bundle), "--compare", str(other), "--table", str(table), "--json"]
+    assert cli.main([*asked, "--text", "body", "--label", "queue"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [one["texts"] for one in document["bundles"]] == [30, 30]
+    with table.open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert document["comparison"]["flips"]
+    for flip in document["comparison"]["flips"]:
+        assert rows[flip["line"] - 2]["body"] == flip["text"]
+
+
+def test_table_that_a_bundle_did_not_learn_from_is_refused(
+    published: tuple[Path, list[str]], table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle, columns = str(published[0]), ["--text", "body", "--label", "queue"]
+    changed = tmp_path / "changed.csv"
+    changed.write_text(table.read_text(encoding="utf-8") + 'late,billing\nrare,"new label"\n', encoding="utf-8")
+    said = failed(["evaluate", bundle, "--table", str(changed), *columns], capsys, 1)
+    assert said.startswith(f"{changed}: its test part is not the one that {bundle} was tested on: another table, ")
+    said = failed(["evaluate", bundle, "--table", str(table), "--test", str(changed), *columns], capsys, 2)
+    assert said == "it was fit without --test"
+    shipped = str(SHIPPED / "sentiment" / "gru")
+    said = failed(["evaluate", shipped, "--table", str(table), *columns], capsys, 1)
+    assert said.startswith(f"{shipped} does not say which table it was tested on.")
+    asked = ["evaluate", bundle, "--data", str(table), "--test", str(changed)]
+    assert failed(asked, capsys, 2) == "--test belongs to --table FILE"
+
+
+def test_test_of_ones_own_is_asked_again(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    test, columns = tmp_path / "test.csv", ["--text", "body", "--label", "queue"]
+    letters = [f"{word} please {number},billing" for number, word in enumerate(QUEUES["billing"].split())]
+    test.write_text("\n".join(["body,queue", *letters, "a thing,"]) + "\n")
+    fitted = command(table, "--task", "letters", *SHORT[:2], "--epochs", "1", "--test", str(test))
+    assert cli.main([*fitted, "--out", str(tmp_path), "--quiet"]) == 0
+    bundle = str(tmp_path / "letters" / "gru")
+    asked = ["evaluate", bundle, "--table", str(table), *columns]
+    assert failed(asked, capsys, 2) == "it was tested on a table of its own: --test test.csv"
+    assert cli.main([*asked, "--test", str(test)]) == 0
+    assert f"{bundle} on {test} (test part): {len(letters)} texts" in capsys.readouterr().out
 
 
 def test_service_has_the_task_with_nothing_else_to_do(published: tuple[Path, list[str]], serve: Any) -> None:

@@ -1,0 +1,153 @@
+"""Files come in although the database is slow, or they are refused in time; nobody else waits for it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+
+from app.classifier import Catalog
+from app.errors import DeadlineError, JobsFullError
+from app.jobs.folder import Folder
+from app.jobs.office import Office
+from app.jobs.store import JobStore
+from app.jobs.worker import Worker
+from app.metrics import Metrics
+from app.settings import Settings
+from tests.jobs.scenes import make_job
+
+DEADLINE_S = 0.3
+
+
+@asynccontextmanager
+async def opened(root: Path, **settings: Any) -> AsyncIterator[tuple[Office, JobStore]]:
+    """An office that knows no model, so that nothing is done."""
+    url = f"sqlite:///{root / 'jobs.db'}"
+    given = Settings(jobs=str(root), database=url, deadline_s=DEADLINE_S, **settings)
+    office, store = Office(given, Catalog([]), Metrics([], "", ""), root, asyncio.Event()), JobStore(url)
+    try:
+        async with office:
+            yield office, store
+    finally:
+        store.close()
+
+
+async def body() -> AsyncIterator[bytes]:
+    yield b"oil prices rose again\n"
+
+
+def blocked(monkeypatch: pytest.MonkeyPatch, name: str) -> Event:
+    """The database answers that question once the event is set."""
+    released, really = Event(), getattr(JobStore, name)
+
+    def wait(*given: Any, **named: Any) -> Any:
+        released.wait(10)
+        return really(*given, **named)
+
+    monkeypatch.setattr(JobStore, name, wait)
+    return released
+
+
+def run(scene: Callable[[], Any]) -> None:
+    asyncio.run(asyncio.wait_for(scene(), 20))
+
+
+def test_file_is_refused_in_time_and_leaves_nothing_when_the_database_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        async with opened(tmp_path) as (office, store):
+            released = blocked(monkeypatch, "add")
+            jobs = [make_job("lines", size=0) for _ in range(3)]
+            began = time.monotonic()
+            refused = await asyncio.gather(*(office.receive(job, 22, body()) for job in jobs), return_exceptions=True)
+            assert [type(error) for error in refused] == [DeadlineError] * 3
+            assert time.monotonic() - began < 3 * DEADLINE_S + 1
+            released.set()
+            kept = make_job("lines", size=0)
+            assert (await office.receive(kept, 22, body())).size == 22
+            assert [job.id for job in store.list_of("", 9)] == [kept.id]
+            assert store.list_uploads(time.time() + 1) == []
+
+    run(scene)
+
+
+def test_nobody_else_waits_for_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Explanations, keys and reloads have threads, too."""
+
+    async def scene() -> None:
+        async with opened(tmp_path) as (office, _):
+            released = blocked(monkeypatch, "list_of")
+            asked = [asyncio.ensure_future(office.list_of("", 1, None)) for _ in range(50)]
+            await asyncio.sleep(0.05)
+            began = time.monotonic()
+            await asyncio.to_thread(time.monotonic)
+            assert time.monotonic() - began < 1
+            assert not any(one.done() for one in asked)
+            released.set()
+            assert await asyncio.gather(*asked) == [[]] * 50
+
+    run(scene)
+
+
+def test_room_of_what_is_converted_is_its_owners(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with opened(tmp_path, max_jobs_bytes=1_000, max_key_share=0.5) as (office, _):
+            mine, his = make_job(owner="a", written=200), make_job(owner="b", written=200)
+            async with office.lend(mine):
+                with pytest.raises(JobsFullError):
+                    async with office.lend(mine):
+                        pass
+                async with office.lend(his):
+                    pass
+            async with office.lend(mine):
+                pass
+
+    run(scene)
+
+
+def test_worker_that_is_told_of_a_job_in_the_turn_in_which_it_is_ended_ends(tmp_path: Path) -> None:
+    """Or it would go on for ever with the models before a reload."""
+
+    async def nothing() -> None:
+        return None
+
+    async def scene() -> None:
+        settings = Settings(jobs=str(tmp_path))
+        worker = Worker(settings, Catalog([]), Metrics([], "", ""), tmp_path, nothing, None)  # type: ignore[arg-type]
+        await worker.__aenter__()
+        await asyncio.sleep(0.05)
+        worker.tell()
+        await asyncio.sleep(0)
+        ended = asyncio.ensure_future(worker.__aexit__())
+        done, _ = await asyncio.wait([ended], timeout=3)
+        ended.cancel()
+        assert done
+
+    run(scene)
+
+
+def test_deleted_job_leaves_no_folder_though_its_worker_has_just_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        async with opened(tmp_path) as (office, store):
+            job = await office.receive(make_job("lines", size=0), 22, body())
+            folder = Folder(tmp_path, job.id)
+            really = JobStore.remove
+
+            def begin(store: JobStore, job_id: str) -> bool:
+                folder.path.mkdir(exist_ok=True)
+                (folder.path / "result.1").touch()
+                return really(store, job_id)
+
+            monkeypatch.setattr(JobStore, "remove", begin)
+            await office.remove(job)
+            assert not folder.path.exists()
+            assert store.get(job.id) is None
+
+    run(scene)
