@@ -21,7 +21,7 @@ def create_app() -> FastAPI:
     scores = list(manifest.golden[0].scores)
 
     async def answer_without_a_model(request: Request) -> Response:
-        asked = await read_json(request, schemas.PredictRequest, settings.max_body_bytes, app.state.admission)
+        asked = await read_json(request, schemas.PredictRequest, settings, app.state.admission)
         answer = Answer(scores, [0, 1], False, 0, 0, 0, [])
         return routes.respond(schemas.answer_out(manifest, answer, asked.top_k, request.scope[ID]), Stages())
 

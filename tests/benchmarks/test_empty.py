@@ -1,0 +1,26 @@
+"""The route that all others are measured against does what they do, but for the model."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from app.settings import SHIPPED
+from benchmarks.empty import create_app
+
+
+def test_empty_route_answers_as_the_real_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENTOPIC_BUNDLE", f'["{SHIPPED / "sentiment" / "gru"}"]')
+    monkeypatch.setenv("SENTOPIC_JOBS", "")
+
+    async def scene() -> list[httpx.Response]:
+        app = create_app()
+        async with app.router.lifespan_context(app):
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+                return [await client.post(path, json={"text": "a film"}) for path in ("/empty", "/predict/sentiment")]
+
+    empty, real = asyncio.run(scene())
+    assert (empty.status_code, real.status_code) == (200, 200)
+    assert empty.json().keys() == real.json().keys()
+    assert abs(len(empty.content) - len(real.content)) < 200
