@@ -105,17 +105,19 @@ def _build(bundle: Bundle, options: EngineOptions, settings: Settings) -> Classi
 
 
 async def _ask(classifier: Classifier, bundle: Bundle, seconds: float) -> float:
-    """Texts answered a second, to askers who each ask again when they have their answer."""
-    texts, answered = make_texts(bundle.words, ASKERS, WORDS), 0
-    end = time.perf_counter() + seconds
+    """Texts answered a second, to askers who each ask again when they have their answer, and once at least."""
+    texts, answered, end = make_texts(bundle.words, ASKERS, WORDS), 0, 0.0
 
     async def ask(text: str) -> None:
         nonlocal answered
-        while time.perf_counter() < end:
+        while True:
             await classifier.classify(text, 60, Stages())
             answered += 1
+            if time.perf_counter() >= end:
+                return
 
     async with classifier.batcher:
         started = time.perf_counter()
+        end = started + seconds
         await asyncio.gather(*map(ask, texts))
         return answered / (time.perf_counter() - started)
