@@ -23,6 +23,13 @@ class Folder:
         self.path.mkdir(mode=0o700)
         (self.path / _LOCK).touch()
 
+    def empty(self) -> None:
+        """All but the lock, by which it is known whether somebody works at it."""
+        for path in self.path.glob("*"):
+            if path.name != _LOCK:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
 

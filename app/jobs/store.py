@@ -115,10 +115,15 @@ class JobStore:
             is_free = locks.take(job)
             if is_free is False:
                 continue
-            leased = (is_free or not held) and self._lease(job, lease, host, now + seconds)
-            if leased and (ours := self.get(job.id)):
+            ours = None
+            try:
+                if (is_free or not held) and self._lease(job, lease, host, now + seconds):
+                    ours = self.get(job.id)
+            finally:
+                if ours is None:  # it is another's, or has just been deleted, or the database does not answer
+                    locks.drop(job.id)
+            if ours:
                 return ours
-            locks.drop(job.id)  # it is another's, or has just been deleted
         return None
 
     def _is_of(self, models: Collection[tuple[str, str]]) -> Any:

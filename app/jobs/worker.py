@@ -129,8 +129,19 @@ class Worker:
                     await self._news.wait()
 
     async def _claim(self, store: JobStore) -> Job | None:
+        """Whoever is ended meanwhile gives back what the thread has claimed for him."""
         lease = secrets.token_hex(16)
-        return await self._in_thread(store.claim, lease, self._host, self._models, LEASE_S, self._locks)
+        claiming = self._in_thread(store.claim, lease, self._host, self._models, LEASE_S, self._locks)
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            with contextlib.suppress(JobStoreError):
+                if job := await claiming:
+                    try:
+                        await self._in_thread(give_back, job, store)
+                    finally:
+                        self._locks.drop(job.id)
+            raise
 
     async def _do(self, job: Job, store: JobStore) -> None:
         """To its end, or until it is another's, or this service ends."""
@@ -235,7 +246,7 @@ class Worker:
 
 
 def forget(root: Path, store: JobStore, job_id: str) -> None:
-    """Its files first: as long as there is a row, somebody can ask again. And last: its worker may have begun one."""
-    Folder(root, job_id).remove()
+    """Its files first: as long as there is a row, somebody can ask again, or find it left. Its lock goes last."""
+    Folder(root, job_id).empty()
     store.remove(job_id)
     Folder(root, job_id).remove()

@@ -6,19 +6,21 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from app.bounds import Bounds
 from app.classifier import Catalog
-from app.errors import DeadlineError, JobsFullError
-from app.jobs.folder import Folder
+from app.errors import ClientLeftError, DeadlineError, JobsFullError, JobStoreError
+from app.jobs.folder import Folder, Locks
 from app.jobs.office import Office
 from app.jobs.store import JobStore
 from app.jobs.worker import Worker
 from app.metrics import Metrics
 from app.settings import Settings
-from tests.jobs.scenes import make_job
+from tests.jobs.scenes import MODELS, hand_in, make_job
 
 DEADLINE_S = 0.3
 
@@ -149,5 +151,61 @@ def test_deleted_job_leaves_no_folder_though_its_worker_has_just_begun(
             await office.remove(job)
             assert not folder.path.exists()
             assert store.get(job.id) is None
+
+    run(scene)
+
+
+def test_job_that_was_being_claimed_when_the_worker_ended_waits_for_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        store = JobStore(f"sqlite:///{tmp_path / 'jobs.db'}")
+        job = hand_in(store, tmp_path, b"oil prices rose\n", "lines")
+        released = blocked(monkeypatch, "_lease")
+
+        async def find() -> JobStore:
+            return store
+
+        catalog = SimpleNamespace(manifests=[SimpleNamespace(task="topic", model="gru")])
+        settings = Settings(jobs=str(tmp_path))
+        worker = Worker(settings, catalog, Metrics([], "", ""), tmp_path, find, Bounds(9))  # type: ignore[arg-type]
+        await worker.__aenter__()
+        await asyncio.sleep(0.2)
+        ended = asyncio.ensure_future(worker.__aexit__())
+        await asyncio.sleep(0.05)
+        released.set()
+        await asyncio.wait_for(ended, 5)
+        locks = Locks(tmp_path)
+        again = store.claim("b", "here", MODELS, 10, locks)
+        assert again is not None
+        assert again.id == job.id
+        locks.drop(job.id)
+        store.close()
+
+    run(scene)
+
+
+def test_upload_that_cannot_be_forgotten_is_found_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its lock is there as long as its row is, so that who cleans up sees that nobody takes it in any more."""
+
+    def fail(*_: Any) -> None:
+        raise JobStoreError("it is locked")
+
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"oil "
+        raise ClientLeftError
+
+    async def scene() -> None:
+        async with opened(tmp_path) as (office, store):
+            job = make_job("lines", size=0)
+            monkeypatch.setattr(JobStore, "remove", fail)
+            with pytest.raises(JobStoreError):
+                await office.receive(job, 22, broken())
+            monkeypatch.undo()
+            (left,) = store.list_uploads(time.time() + 1)
+            locks = Locks(tmp_path)
+            assert locks.take(left)
+            locks.drop(left.id)
+            assert [path.name for path in Folder(tmp_path, job.id).path.iterdir()] == ["lock"]
 
     run(scene)

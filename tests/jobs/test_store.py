@@ -73,6 +73,24 @@ def test_lock_of_a_job_that_is_deleted_meanwhile_is_given_back(
     assert locks.dropped == [job.id]
 
 
+def test_lock_of_a_job_is_given_back_when_the_database_does_not_answer(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or nobody could ever go on with it."""
+    job, locks = make_job(), Free(True)
+    store.add(job, ROOM)
+
+    def fail(*_: object) -> bool:
+        raise JobStoreError("it is locked")
+
+    for question in ("_lease", "get"):
+        with monkeypatch.context() as patch:
+            patch.setattr(store, question, fail)
+            with pytest.raises(JobStoreError):
+                store.claim("a", "here", MODELS, 10, locks)
+    assert locks.dropped == [job.id] * 2
+
+
 def test_one_key_leaves_room_for_others(store: JobStore) -> None:
     by_number, by_size = Bounds(4, share=0.5), Bounds(9, 100, share=0.5)
     assert store.add(make_job(owner="a", size=30), by_number)
