@@ -31,7 +31,7 @@ PAGE = ROOT / "docs" / "scale.md"
 FIGURE = ROOT / "docs" / "benchmarks" / "waiting.png"
 
 READ_SHARE: Final = 0.7
-"""Of the event loop's time for a request, what comes before the engine."""
+"""Of the event loop's time for a request, what comes before the engine: assumed, not measured."""
 
 SECONDS: Final = 60.0
 """How long each load is simulated."""
@@ -39,6 +39,9 @@ SECONDS: Final = 60.0
 RATES: Final = (1_000, 10_000, 100_000)
 LARGEST_WAIT_MS: Final = 25.0
 """The p99 that a replica is loaded up to."""
+
+POD_BUSY: Final = 0.65
+"""Of the cores that Pods ask for: what deploy/kubernetes/base/autoscaler.yaml holds them at."""
 
 CORE_HOUR: Final = 0.04
 """Dollars for a core and an hour: about what clouds ask for a virtual one on demand. Put in your own."""
@@ -72,6 +75,10 @@ def main() -> None:
         "wake_us": micro(times.wake_s),
         "batch_us": micro(times.engine_s(times.max_batch) / times.max_batch),
         "price": f"{CORE_HOUR}",
+        "pod_load": share(costs.pod_load),
+        "pod_per_s": f"{costs.pod_load * costs.most_per_s:,.0f}",
+        "busy": share(max(row["busy"] for row in measured["core"]["arrivals"] if row["load"] == costs.load)),
+        "single_scaling": f"{measured['workers']['two_singles_per_s'] / measured['core']['singles_per_s']:.2f}",
         "scaling": f"{measured['workers']['nginx_two_texts_per_s'] / measured['workers']['one_texts_per_s']:.2f}",
     }
     page = TEMPLATE.read_text(encoding="utf-8")
@@ -116,10 +123,15 @@ def foretell(times: Times, core: Row) -> list[dict[str, float]]:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What a request takes; `load`: the share of a core's most at which waiting is still short."""
+    """What a request takes.
+
+    `load`: the share of a core's most at which waiting is still short; `pod_load`: at which the autoscaler of
+    deploy/kubernetes asks for another Pod.
+    """
 
     most_per_s: float
     load: float
+    pod_load: float
     batch_per_s: float
     nginx_ms: float
     redis_ms: float
@@ -134,11 +146,12 @@ class Costs:
         return cls(
             core["singles_per_s"],
             max(quick),
+            float(np.interp(POD_BUSY, *zip(*((row["busy"], row["load"]) for row in core["arrivals"]), strict=True))),
             core["batch_texts_per_s"],
             fronts["nginx_ms"],
             fronts["redis_ms"],
-            core["request_bytes"],
-            core["answer_bytes"],
+            measured["sizes"]["request_bytes"],
+            measured["sizes"]["answer_bytes"],
             core["memory_mb"],
         )
 
@@ -151,6 +164,7 @@ def measured_table(found: Mapping[str, Row]) -> str:
         ("the same with eight connections in place of two", workers["one_texts_per_s"], 1),
         ("one worker's memory, MB", core["memory_mb"], 1),
         ("two workers, two cores: texts/s in batches of 256", workers["two_texts_per_s"], 1),
+        ("the same: requests/s with one text, 48 connections", workers["two_singles_per_s"], 1),
         ("two services of a core each behind nginx: texts/s in batches of 256", workers["nginx_two_texts_per_s"], 1),
         ("core time of the service for a request, µs", fronts["service_ms"], 1e3),
         ("core time of nginx for a request, µs", fronts["nginx_ms"], 1e3),
@@ -209,7 +223,7 @@ def plan_table(costs: Costs) -> str:
     rows = []
     for rate in RATES:
         cores, front = rate / (costs.most_per_s * costs.load), rate * costs.nginx_ms / 1e3 / costs.load
-        bits = rate * (costs.request_bytes + costs.answer_bytes) * 8
+        bits = [f"{rate * size * 8 / 1e6:,.0f}" for size in (costs.request_bytes, costs.answer_bytes)]
         rows.append(
             [
                 f"{rate:,}",
@@ -217,13 +231,16 @@ def plan_table(costs: Costs) -> str:
                 shorten(front),
                 share(rate * costs.redis_ms / 1e3),
                 shorten(np.ceil(cores) * costs.memory_mb / 1e3),
-                f"{bits / 1e6:,.0f}",
+                " and ".join(bits),
                 f"{np.ceil(cores + front) * CORE_HOUR * MONTH_H:,.0f}",
+                f"{np.ceil(rate / (costs.most_per_s * costs.pod_load)):,.0f}",
                 shorten(rate / (costs.batch_per_s * costs.load)),
             ]
         )
     heads = ["Texts/s", "Cores of the service", "Cores of nginx", "Redis' one thread", "Workers' memory, GB"]
-    return table([*heads, "Network, Mbit/s", "Dollars a month", "Cores in batches of 256"], rows)
+    return table(
+        [*heads, "Mbit/s in and out", "Dollars a month", "Pods of a core, autoscaled", "Cores in batches of 256"], rows
+    )
 
 
 def micro(seconds: float) -> str:

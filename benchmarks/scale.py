@@ -17,6 +17,7 @@ import re
 import secrets
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -40,7 +41,7 @@ from benchmarks import machine
 from benchmarks.arrivals import draw, put_arrivals
 from benchmarks.limit import take
 from benchmarks.load import Load, put_load
-from benchmarks.processes import Running, ask, cpu_s, serve
+from benchmarks.processes import Running, cpu_s, serve
 from tests.deploy.nginx import free_ports, running
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,7 +55,7 @@ LOADS: Final = (0.1, 0.3, 0.5, 0.7, 0.85)
 FEW, ROWS = 4_000, 40_000
 CORES = os.sched_getaffinity(0)
 SERVICE, GENERATOR = {max(CORES)}, {min(CORES)}
-PARTS: Final = ("core", "fronts", "workers", "bulk", "nodes")
+PARTS: Final = ("sizes", "core", "fronts", "workers", "bulk", "nodes")
 
 
 class Asked:
@@ -78,6 +79,7 @@ def main() -> None:
         sys.exit("this benchmark needs two cores: one for the load generator")
     asked = Asked()
     measures: dict[str, Callable[[int], dict[str, Any]]] = {
+        "sizes": lambda _: measure_sizes(asked),
         "core": lambda turn: measure_core(asked, options.seconds, turn),
         "fronts": lambda _: measure_fronts(asked, options.seconds),
         "workers": lambda _: measure_workers(asked, options.seconds),
@@ -105,6 +107,22 @@ def middle(values: list[Any]) -> Any:
     return {"median": statistics.median(values), "least": min(values), "most": max(values)}
 
 
+def measure_sizes(asked: Asked) -> dict[str, float]:
+    """Bytes of a request and of its answer as wrk sends and gets them, headers too, without the network's own."""
+    sent, got = [], []
+    with service(SERVICE) as (_, port), socket.create_connection(("127.0.0.1", port)) as line:
+        for body in asked.singles:
+            head = f"POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
+            request = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+            line.sendall(request)
+            answer = line.recv(65_536)
+            while not answer.endswith(b"}"):
+                answer += line.recv(65_536)
+            sent.append(len(request))
+            got.append(len(answer))
+    return {"request_bytes": statistics.mean(sent), "answer_bytes": statistics.mean(got)}
+
+
 def measure_core(asked: Asked, seconds: float, turn: int) -> dict[str, Any]:
     """One core for one worker: the most that it answers, and how long those wait who come by chance."""
     with pinned(SERVICE):
@@ -119,8 +137,6 @@ def measure_core(asked: Asked, seconds: float, turn: int) -> dict[str, Any]:
             "memory_mb": own.megabytes(),
             "engine_s": [[float(size), time_s] for size, time_s in batches],
             "max_batch": Settings().max_batch_windows,
-            "request_bytes": statistics.mean(map(len, asked.singles)) + 150,
-            "answer_bytes": len(json.dumps(ask(url, asked.singles[0]))) + 700,
             "arrivals": [],
         }
         for load in LOADS:
