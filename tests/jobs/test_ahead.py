@@ -13,17 +13,24 @@ from app.jobs.ahead import Ahead
 
 
 class Slow:
-    """Answers the later the sooner it was asked."""
+    """Answers once it is asked `wanted` at once, the later the sooner it was asked."""
 
-    def __init__(self, window: int) -> None:
+    def __init__(self, window: int, wanted: int | None = None) -> None:
         self.window, self.asked, self.most, self.now = window, 0, 0, 0
+        self.wanted = window if wanted is None else wanted
+        self.full = asyncio.Event()
 
     async def predict(self, ids: Any) -> Any:
         self.asked += 1
         self.now += 1
         self.most = max(self.most, self.now)
         try:
-            await asyncio.sleep(0.02 / self.asked)
+            turns = 60 // self.asked
+            if self.now >= self.wanted:
+                self.full.set()
+            await self.full.wait()
+            for _ in range(turns):
+                await asyncio.sleep(0)
         finally:
             self.now -= 1
         if ids[0, 0] == 13:
@@ -59,7 +66,7 @@ async def collect(ahead: Ahead) -> list[int]:
 @pytest.mark.parametrize("window", [1, 3, 50])
 @pytest.mark.parametrize("count", [0, 1, 12])
 def test_chunks_come_in_order_and_no_more_at_once_than_wanted(window: int, count: int) -> None:
-    engines = Slow(window)
+    engines = Slow(window, min(window, count))
 
     async def inside() -> None:
         assert await collect(Ahead(source(count), engines)) == list(range(count))
