@@ -25,10 +25,10 @@ class Folder:
 
     def empty(self) -> None:
         """All but the lock, by which it is known whether somebody works at it."""
-        for path in self.path.glob("*"):
-            if path.name != _LOCK:
-                with contextlib.suppress(OSError):
-                    path.unlink()
+        with contextlib.suppress(OSError):  # it is gone already
+            for path in self.path.iterdir():
+                if path.name != _LOCK:
+                    path.unlink(missing_ok=True)
 
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)

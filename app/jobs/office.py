@@ -79,6 +79,7 @@ class Office:
         """Of files on their way: as long as they are held, the files are."""
         self._opened: JobStore | None = None
         self._opening, self._adding = asyncio.Lock(), asyncio.Lock()
+        self._reserving = set[asyncio.Task[bool]]()
         self._leaving = leaving
         self._retiring: asyncio.Task[None] | None = None
         self._database = Threads(_ASKERS, "jobs-database")
@@ -97,6 +98,7 @@ class Office:
         self._leaving.set()
         if self._retiring:
             await self._retiring
+        await asyncio.gather(*self._reserving, return_exceptions=True)  # whose askers may have gone
         await self._database.end()
         if self._opened:
             await asyncio.to_thread(self._opened.close)
@@ -143,15 +145,20 @@ class Office:
                 await self._database.run(forget, self._root, store, room.id)
             return added
 
-        reserving = asyncio.ensure_future(reserve())
+        reserving = asyncio.create_task(reserve())
         reserving.add_done_callback(lambda one: one.cancelled() or one.exception())
+        self._reserving.add(reserving)
+        reserving.add_done_callback(self._reserving.discard)
         try:
             async with asyncio.timeout(self._settings.deadline_s):
                 added = await asyncio.shield(reserving)
-        except TimeoutError:
-            raise DeadlineError(self._settings.deadline_s) from None
-        finally:
-            given_up = not reserving.done()
+        except (TimeoutError, asyncio.CancelledError) as error:
+            given_up = True
+            if reserving.done() and not (reserving.cancelled() or reserving.exception()) and reserving.result():
+                await asyncio.shield(self._database.run(forget, self._root, store, room.id))  # both in one turn
+            if isinstance(error, TimeoutError):
+                raise DeadlineError(self._settings.deadline_s) from None
+            raise
         if not added:
             raise JobsFullError
 

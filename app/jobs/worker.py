@@ -117,7 +117,9 @@ class Worker:
                 failing = False
                 if self._cluster:
                     await self._cluster.tidy()
-            except Exception as error:  # noqa: BLE001 - whatever it is, it may pass
+            except Exception as error:
+                if _is_ended():
+                    raise asyncio.CancelledError from error
                 if not failing:
                     why = error.reason if isinstance(error, JobStoreError) else repr(error)
                     why = str(error) if isinstance(error, ClusterError) else f"the jobs' database: {why}"
@@ -135,7 +137,7 @@ class Worker:
         try:
             return await asyncio.shield(claiming)
         except asyncio.CancelledError:
-            with contextlib.suppress(JobStoreError):
+            with contextlib.suppress(Exception):
                 if job := await claiming:
                     try:
                         await self._in_thread(give_back, job, store)
@@ -154,8 +156,8 @@ class Worker:
         except asyncio.CancelledError:
             work.cancel()
             await asyncio.wait([work])
-            if asyncio.current_task().cancelling():  # type: ignore[union-attr] # in a task
-                with contextlib.suppress(JobStoreError):  # then others wait until the lease has run out
+            if _is_ended():
+                with contextlib.suppress(Exception):  # then others wait until the lease has run out
                     await self._in_thread(give_back, job, store)
                 raise
             await self._in_thread(self._sweep_up, job, store)
@@ -166,7 +168,11 @@ class Worker:
         except ClusterError:  # which may come back; what was answered is kept
             await self._in_thread(lay_down, job, store)
             raise
-        except Exception as error:  # noqa: BLE001 - the next job may be a better one
+        except Exception as error:
+            if _is_ended():  # and it is nothing of the job's
+                with contextlib.suppress(Exception):
+                    await self._in_thread(give_back, job, store)
+                raise asyncio.CancelledError from error
             await self._fail(job, store, error)
         finally:
             self._metrics.add_running_jobs(-1)
@@ -238,11 +244,22 @@ class Worker:
             forget(self._root, store, job.id)
         for job in store.list_uploads(now - _UPLOAD_S):
             is_left = self._locks.take(job)  # by whoever has died while it came
-            if is_left or job.created < now - _LONGEST_UPLOAD_S:
-                forget(self._root, store, job.id)
-            self._locks.drop(job.id)
-        for path in self._root.glob("*/converted.*"):
-            Folder(self._root, path.parent.name).drop_conversions(now - _CONVERSION_S)
+            try:
+                if is_left or job.created < now - _LONGEST_UPLOAD_S:
+                    again = store.get(job.id)  # it may have come to its end since the list was made
+                    if again and again.status == "uploading":
+                        forget(self._root, store, job.id)
+            finally:
+                self._locks.drop(job.id)
+        with contextlib.suppress(OSError):  # a folder that goes meanwhile
+            for path in list(self._root.glob("*/converted.*")):
+                Folder(self._root, path.parent.name).drop_conversions(now - _CONVERSION_S)
+
+
+def _is_ended() -> bool:
+    """Whether this task has been told to end, whatever has become of that."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def forget(root: Path, store: JobStore, job_id: str) -> None:

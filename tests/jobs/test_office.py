@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
@@ -207,5 +208,65 @@ def test_upload_that_cannot_be_forgotten_is_found_left(tmp_path: Path, monkeypat
             assert locks.take(left)
             locks.drop(left.id)
             assert [path.name for path in Folder(tmp_path, job.id).path.iterdir()] == ["lock"]
+
+    run(scene)
+
+
+def test_service_that_ends_leaves_no_row_of_an_upload_that_was_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        async with opened(tmp_path) as (office, _):
+            released = blocked(monkeypatch, "add")
+            with pytest.raises(DeadlineError):
+                await office.receive(make_job("lines", size=0), 22, body())
+            asyncio.get_running_loop().call_later(0.2, released.set)
+        store = JobStore(f"sqlite:///{tmp_path / 'jobs.db'}")
+        assert store.list_uploads(time.time() + 1) == []
+        store.close()
+
+    run(scene)
+
+
+def test_upload_that_comes_to_its_end_while_others_are_cleaned_up_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        async with opened(tmp_path) as (office, store):
+            job = await office.receive(make_job("lines", size=0), 22, body())
+            stale = replace(job, status="uploading", created=0.0)
+            monkeypatch.setattr(JobStore, "list_uploads", lambda *_: [stale])
+            office._worker._clean(store)
+            assert store.get(job.id) == job
+            assert Folder(tmp_path, job.id).input.exists()
+
+    run(scene)
+
+
+def test_worker_that_is_ended_while_a_driver_fails_in_its_own_way_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        store, released = JobStore(f"sqlite:///{tmp_path / 'jobs.db'}"), Event()
+
+        async def find() -> JobStore:
+            return store
+
+        def fail(*_: Any) -> None:
+            released.wait(10)
+            raise ValueError("unpack requires a buffer of 4 bytes")
+
+        monkeypatch.setattr(JobStore, "claim", fail)
+        settings = Settings(jobs=str(tmp_path))
+        worker = Worker(settings, Catalog([]), Metrics([], "", ""), tmp_path, find, Bounds(9))
+        await worker.__aenter__()
+        await asyncio.sleep(0.2)
+        ended = asyncio.ensure_future(worker.__aexit__())
+        await asyncio.sleep(0.05)
+        released.set()
+        done, _ = await asyncio.wait([ended], timeout=3)
+        ended.cancel()
+        assert done
+        store.close()
 
     run(scene)
