@@ -141,9 +141,9 @@ class Office:
                     return False
                 fits = not expected or await self._database.run(store.has_room, room.owner, expected, self._bounds)
                 added = fits and await self._database.run(store.add, room, self._bounds)
-            if added and given_up:
-                await self._database.run(forget, self._root, store, room.id)
-            return added
+                if added and given_up:  # before anybody else counts what is left
+                    await self._database.run(forget, self._root, store, room.id)
+                return added
 
         reserving = asyncio.create_task(reserve())
         reserving.add_done_callback(lambda one: one.cancelled() or one.exception())
