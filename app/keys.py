@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import hmac
 import json
+import logging
 import os
 import secrets
 import tempfile
@@ -33,6 +34,7 @@ REFRESH_S: Final = 2.0
 Result = TypeVar("Result")
 _PREFIX: Final = "snt"
 _NOBODY: Final = hashlib.sha256(b"").hexdigest()
+_log = logging.getLogger("sentopic")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,10 @@ class Keyring:
         self._store = store
         self._keys: dict[str, Key] = {}
         self.refresh()
+
+    @property
+    def ids(self) -> list[str]:
+        return list(self._keys)
 
     def refresh(self) -> None:
         """Raises KeyStoreError, and keeps the keys that it has."""
@@ -171,10 +177,22 @@ class _Table:
             "sentopic_keys", sql.MetaData(), sql.Column("id", sql.String(16), primary_key=True), *columns
         )
         self._is_made = False
+        self._told = set[str]()
+        """Ids of rows that are no keys."""
 
     def read(self) -> list[Key]:
+        """Rows that are no keys, such as those of a later release, admit nobody and keep no other from being read."""
         rows = self._run(lambda line: line.execute(self._keys.select().order_by(self._keys.c.created)).mappings().all())
-        return [_parse({**row, "scopes": row["scopes"].split()}) for row in rows]
+        return [key for row in rows if (key := self._parse({**row, "scopes": str(row["scopes"]).split()}))]
+
+    def _parse(self, row: dict[str, object]) -> Key | None:
+        try:
+            return _parse(row)
+        except (TypeError, ValueError):
+            if (name := str(row["id"])) not in self._told:
+                self._told.add(name)
+                _log.error("key %r in the keys' database admits nobody: this release cannot read it", name)
+            return None
 
     def add(self, key: Key) -> None:
         row = {**asdict(key), "scopes": " ".join(key.scopes)}

@@ -24,11 +24,12 @@ from app.bundle import Bundle, Manifest, find_bundles, read_bundle
 from app.classifier import Catalog, Classifier
 from app.engines.base import SWITCH_INTERVAL_S, Engine
 from app.engines.open import choose, explain_no_gpu, open_engine
-from app.errors import BundleError, KeyStoreError, StartError
+from app.errors import BundleError, StartError
 from app.feedback import Book
 from app.jobs.office import open_office
 from app.keys import REFRESH_S, Keyring, open_store
 from app.metrics import Metrics, ModelMetrics
+from app.places import Places
 from app.settings import Settings, load_settings
 from app.stages import Stages, TimedStages
 from app.text import TextEncoder
@@ -140,7 +141,7 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
             streams,
             office or contextlib.nullcontext(),
             book or contextlib.nullcontext(),
-            _keep_fresh(keyring),
+            _keep_fresh(keyring, streams.places),
         ):
             if rates:
                 await rates.look()
@@ -232,8 +233,8 @@ def _import_tracing() -> "type[Tracing]":
 
 
 @contextlib.asynccontextmanager
-async def _keep_fresh(keyring: Keyring | None) -> AsyncIterator[None]:
-    """Reads the keys again and again; while they cannot be read, the last ones count."""
+async def _keep_fresh(keyring: Keyring | None, places: Places) -> AsyncIterator[None]:
+    """Reads the keys again and again, and turns out those that are revoked; while it cannot, the last ones count."""
 
     async def read_again(ring: Keyring) -> None:
         failing = False
@@ -241,8 +242,9 @@ async def _keep_fresh(keyring: Keyring | None) -> AsyncIterator[None]:
             await asyncio.sleep(REFRESH_S)
             try:
                 await thread.run(ring.refresh)
+                places.keep(map(security.name_key, ring.ids))
                 failing = False
-            except KeyStoreError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it was, what is revoked later counts
                 if not failing:
                     _log.error("keys are as they were read last: %s", error)
                 failing = True

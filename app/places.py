@@ -1,7 +1,8 @@
 """Room for what may take as long as it likes: streams, files on their way, results that are read.
 
 When all places are taken, whoever has moved least gives way, if it is next to nothing: a few clients that send a byte
-now and then could keep everybody else out for ever. One client has half of them at most, however much it moves.
+now and then could keep everybody else out for ever. One client has half of them at most, however much it moves, and
+none once its key is revoked.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from app.errors import OverloadedError
+from app.errors import OverloadedError, SentopicError, UnauthorizedError
 
 SLOW_BYTES_PER_S: Final = 8_000.0
 """Slower than any line that a file is sent by: a file of 10 MB would take twenty minutes."""
@@ -36,7 +37,10 @@ class Places:
 
     @contextmanager
     def take(self, client: str) -> Iterator["Place"]:
-        """One for the task that asks. Raises OverloadedError if there is none, or when it has to give way."""
+        """One for the task that asks. Raises OverloadedError if there is none, or when it has to give way.
+
+        Raises UnauthorizedError when the client is turned out.
+        """
         own = [place for place in self._taken if place.client == client]
         if len(own) >= max(1, self._count // _SHARE):
             self._make_room(own)
@@ -49,10 +53,16 @@ class Places:
         except asyncio.CancelledError:
             if not place.is_lost:
                 raise
-            place.forgive()
-            raise OverloadedError(retry_after_s=1) from None
+            raise place.forgive() from None
         finally:
             self._taken.pop(place, None)
+
+    def keep(self, clients: Iterable[str]) -> None:
+        """Turns out all others, whatever moves there."""
+        kept = set(clients)
+        for place in [place for place in self._taken if place.client not in kept]:
+            del self._taken[place]
+            place.lose(UnauthorizedError())
 
     def _make_room(self, among: Iterable["Place"]) -> None:
         slow = [(rate, place) for place in among if (rate := place.rate(self._patience_s)) < SLOW_BYTES_PER_S]
@@ -72,6 +82,7 @@ class Place:
         self._begun = self._since = clock()
         self._moved = 0.0
         self.is_lost = False
+        self._why: SentopicError = OverloadedError(retry_after_s=1)
 
     def note(self, size: int) -> None:
         """So many bytes have moved, in either direction."""
@@ -95,10 +106,12 @@ class Place:
             self._begun = self._since = self._clock()
             self._moved = 0.0
 
-    def lose(self) -> None:
-        self.is_lost = True
+    def lose(self, why: SentopicError | None = None) -> None:
+        """To somebody else, or `why` else."""
+        self.is_lost, self._why = True, why or self._why
         self._task.cancel()
 
-    def forgive(self) -> None:
-        """The task goes on: it has something to say yet."""
+    def forgive(self) -> SentopicError:
+        """The task goes on: it has something to say yet, which is why the place is lost."""
         self._task.uncancel()
+        return self._why

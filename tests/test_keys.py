@@ -2,6 +2,7 @@
 
 import json
 import os
+import sqlite3
 import threading
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,26 @@ def test_ring_keeps_its_keys_while_the_store_cannot_be_read(tmp_path: Path) -> N
     with pytest.raises(KeyStoreError):
         ring.refresh()
     assert ring.find(token)
+
+
+def test_row_that_is_no_key_admits_nobody_and_keeps_no_other_from_being_revoked(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a later release may have left it, before somebody went back to this one."""
+    place = f"sqlite:///{tmp_path}/keys.db"
+    store = open_store(place)
+    revoked, strange = create(store, "one", ["predict"]), create(store, "later", ["predict"])
+    ring = Keyring(store)
+    with sqlite3.connect(tmp_path / "keys.db") as line:
+        line.execute("UPDATE sentopic_keys SET scopes = 'predict metrics' WHERE name = 'later'")
+    store.remove(revoked.split("_")[1])
+    for _ in range(3):
+        ring.refresh()
+    assert [ring.find(token) for token in (revoked, strange)] == [None, None]
+    assert [record.message for record in caplog.records] == [
+        f"key '{strange.split('_')[1]}' in the keys' database admits nobody: this release cannot read it"
+    ]
+    assert main(["keys", "list", "--keys", place]) == 0
 
 
 def test_commands_make_list_and_revoke(place: str, capsys: pytest.CaptureFixture[str]) -> None:

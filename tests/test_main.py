@@ -5,13 +5,16 @@ import gc
 import importlib
 import importlib.util
 import sys
+import threading
 import weakref
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 
+from app import keys
 from app.engines import open as engines
 from app.errors import StartError
 from app.main import GARBAGE_THRESHOLD, create_app
@@ -139,3 +142,33 @@ def test_tensorflow_that_cannot_be_loaded_is_one_line(monkeypatch: pytest.Monkey
     monkeypatch.setattr(importlib, "import_module", load)
     with pytest.raises(StartError, match=r"^TensorFlow cannot be loaded \(.*No usable temporary directory\)$"):
         create_app(Settings(engine="keras"))
+
+
+def test_keys_are_read_again_whatever_went_wrong_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = keys.open_store(str(tmp_path / "keys"))
+    token = keys.create(store, "one", ["predict"])
+    monkeypatch.setattr("app.main.REFRESH_S", 0.01)
+    went_wrong, really = threading.Event(), keys.Keyring.refresh
+
+    def fail_once(ring: keys.Keyring) -> None:
+        if not went_wrong.is_set():
+            store.remove(token.split("_")[1])
+            went_wrong.set()
+            raise RuntimeError("a driver's own")
+        really(ring)
+
+    async def scene() -> None:
+        app = create_app(Settings(bundle=[SHIPPED / "topic" / "gru"], keys=str(tmp_path / "keys")))
+        monkeypatch.setattr(keys.Keyring, "refresh", fail_once)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client,
+        ):
+            while (await client.get("/tasks", headers={"x-api-key": token})).status_code != 401:
+                await asyncio.sleep(0.01)
+
+    asyncio.run(asyncio.wait_for(scene(), 20))
+    assert went_wrong.is_set()
+    assert [record.message for record in caplog.records] == ["keys are as they were read last: a driver's own"]

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from app.errors import OverloadedError
+from app.errors import OverloadedError, UnauthorizedError
 from app.places import Place, Places
 
 
@@ -116,6 +116,31 @@ def test_one_client_has_half_of_the_places_at_most() -> None:
             clock.now = 20.0
             first.note(10**6)
         assert places.left == 4
+
+    asyncio.run(play())
+
+
+def test_client_that_may_not_ask_any_more_is_turned_out_whatever_moves_there() -> None:
+    async def play() -> None:
+        places, ended = Places(4, 10.0), list[str]()
+
+        async def hold(name: str) -> None:
+            try:
+                with places.take(name) as place:
+                    while True:
+                        place.note(10**6)
+                        await asyncio.sleep(0.001)
+            except UnauthorizedError:
+                ended.append(name)
+
+        tasks = [asyncio.create_task(hold(name)) for name in ("a", "b", "b", "c")]
+        await asyncio.sleep(0.01)
+        places.keep(["a", "c", "d"])
+        assert places.left == 2
+        await asyncio.wait(tasks[1:3])
+        assert ended == ["b", "b"]
+        for task in tasks:
+            task.cancel()
 
     asyncio.run(play())
 

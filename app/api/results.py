@@ -29,6 +29,7 @@ from app.errors import (
     NoParquetError,
     OverloadedError,
     RangeError,
+    UnauthorizedError,
     UnknownJobError,
 )
 from app.files.open import Shape
@@ -115,7 +116,7 @@ async def _sending(
         with places.take(name_client(scope)) as place:
             async with patient_until_left(scope), while_there(is_there, UnknownJobError()):
                 yield place, sending
-    except (OverloadedError, LeavingError, UnknownJobError, JobsFullError, JobFilesError):
+    except (OverloadedError, UnauthorizedError, LeavingError, UnknownJobError, JobsFullError, JobFilesError):
         if not began or ABORT not in scope:
             raise
         scope[ABORT]()

@@ -148,7 +148,12 @@ def document(app: FastAPI, *, keys: bool, rates: bool) -> None:
 
 def name_client(scope: Mapping[str, Any]) -> str:
     """Its key, or where none are asked for its address, of one with 128 bits the network: one client has all of it."""
-    return f"key {scope[KEY]}" if KEY in scope else f"address {_network(scope)}"
+    return name_key(scope[KEY]) if KEY in scope else f"address {_network(scope)}"
+
+
+def name_key(key_id: str) -> str:
+    """Whoever has it, as a client."""
+    return f"key {key_id}"
 
 
 def _network(scope: Mapping[str, Any]) -> str:

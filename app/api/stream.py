@@ -29,6 +29,7 @@ from app.errors import (
     LeavingError,
     OverloadedError,
     RequestError,
+    UnauthorizedError,
     UnsupportedMediaTypeError,
 )
 from app.files.open import open_reader
@@ -129,14 +130,13 @@ class _Stream(StreamingResponse):
                     await self._answer(inflow, scope, send)
                 except asyncio.CancelledError:
                     if place.is_lost:
-                        place.forgive()
-                        raise OverloadedError(retry_after_s=1) from None
+                        raise place.forgive() from None
                     if not feeding.done():
                         raise
                     work.uncancel()  # type: ignore[union-attr] # in a task
                     if not self._began:
                         raise ClientLeftError from None
-            except (FileError, LeavingError, OverloadedError) as error:
+            except (FileError, LeavingError, OverloadedError, UnauthorizedError) as error:
                 if not self._began:
                     raise
                 problem = {

@@ -1,6 +1,7 @@
 """Nobody gets in without the right key: every route and every method, of a running service."""
 
 import itertools
+import json
 import re
 import socket
 import time
@@ -128,6 +129,45 @@ def test_key_made_or_revoked_meanwhile_counts_soon(tmp_path: Path, start: Any) -
         later = keys.create(store, "late", ["predict"])
         until(later, 200)
         until(token, 401)
+
+
+def test_stream_and_upload_end_when_their_key_is_revoked(tmp_path: Path, start: Any) -> None:
+    store = keys.open_store(str(tmp_path / "keys"))
+    revoked, other = (keys.create(store, name, ["predict"]) for name in ("one", "other"))
+    service = start(*TOPIC, keys=tmp_path / "keys", jobs=tmp_path / "jobs")
+
+    def begin(path: str, token: str) -> tuple[Any, Any]:
+        line = service.connect()
+        head = f"POST {path} HTTP/1.1\r\nhost: a\r\ncontent-type: text/plain\r\nx-api-key: {token}\r\n"
+        line.sendall(f"{head}transfer-encoding: chunked\r\n\r\n".encode())
+        return line, line.makefile("rb")
+
+    def ask(line: Any, answers: Any) -> dict[str, Any]:
+        """A row, and what comes of it, or of the stream."""
+        line.sendall(b"7\r\nan oil\n\r\n")
+        while not (found := answers.readline()).startswith(b"{"):
+            assert found, "it ended without a word"
+        return json.loads(found)  # type: ignore[no-any-return]
+
+    ended, kept, upload = (
+        begin("/predict/topic/stream", revoked),
+        begin("/predict/topic/stream", other),
+        begin("/jobs?task=topic&format=lines", revoked),
+    )
+    upload[0].sendall(b"7\r\nan oil\n\r\n")
+    assert "label" in ask(*ended)
+    assert "label" in ask(*kept)
+    store.remove(revoked.split("_")[1])
+    end = time.monotonic() + keys.REFRESH_S + 5
+    while "label" in (found := ask(*ended)):
+        assert time.monotonic() < end, "it goes on"
+        time.sleep(0.05)
+    assert (found["last"], found["error"]["code"]) == (True, "unauthorized")
+    assert upload[1].readline().startswith(b"HTTP/1.1 401 ")
+    assert "label" in ask(*kept)
+    for line, answers in (ended, kept, upload):
+        answers.close()
+        line.close()
 
 
 def test_rate_is_counted_for_each_key_and_told_when_to_come_back(
