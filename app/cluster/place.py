@@ -4,7 +4,6 @@ Knows no rows and no plan. Whatever goes wrong is OutputError or UsageError, in 
 """
 
 import hashlib
-import os
 import secrets
 import sys
 from collections.abc import Iterable, Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.errors import FileError, NoParquetError, OutputError, UsageError
+from app.files.disk import sync
 
 _TAIL_BYTES: Final = 8
 """A Parquet file ends with its footer's length and a magic number."""
@@ -134,10 +134,10 @@ class Place:
                 for block in blocks:
                     file.write(block)
             if self.is_local:
-                _sync(aside)
+                sync(aside)
             self.system.move(aside, target)
             if self.is_local:
-                _sync(self.path)
+                sync(self.path)
 
     @contextmanager
     def _explained(self, path: str) -> Iterator[None]:
@@ -191,14 +191,6 @@ class Copy:
     def close(self) -> None:
         self._file.close()
         self.path.unlink(missing_ok=True)
-
-
-def _sync(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _tell(error: Exception) -> str:

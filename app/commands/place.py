@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.errors import OutputError, UsageError
+from app.files.disk import sync
 from app.files.journal import Fingerprint, Journal, Progress, Spool
 from app.files.open import Shape, tell_format
 from app.files.parquet import ParquetWriter
@@ -135,7 +136,7 @@ class Place:
                 self.spool.unlink()
             elif writer:
                 self.spool.replace(self.target)
-            _sync(self.target.parent)
+            sync(self.target.parent)  # its new name
             if self.journal:
                 self.journal.remove()
         except OSError as error:
@@ -150,12 +151,3 @@ def _follow(path: Path) -> Path:
         return path.resolve()
     except (OSError, RuntimeError):
         raise UsageError(f"{path}: a symbolic link to itself") from None
-
-
-def _sync(directory: Path) -> None:
-    """Makes a new name in it survive a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
