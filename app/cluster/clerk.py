@@ -15,6 +15,7 @@ from app.classify import Classification
 from app.cluster.cargo import Desk
 from app.cluster.place import Copy, Place
 from app.cluster.plan import PLAN, Input, Part, Plan, Receipt
+from app.cluster.reasons import explain
 from app.errors import ClusterError, FileError, LeaseLostError, OutputError
 from app.files.journal import Spool
 from app.files.lines import Position
@@ -90,7 +91,7 @@ class Clerk:
                 raise _changed(source)
             reader = ParquetReader(path, self._errand.text)
         except OSError as error:
-            raise ClusterError(f"{source.path}: a machine of the cluster cannot read it ({_tell(error)})") from error
+            raise ClusterError(f"{source.path}: a machine of the cluster cannot read it ({explain(error)})") from error
         reader.move(Position(part.start, part.start))
         reader.end_before(end)
         return reader
@@ -113,7 +114,7 @@ class Clerk:
         try:
             writer.join(spool, result, receipt.to_json())
         except OSError as error:
-            raise OutputError(f"{result}: {_tell(error)}") from error
+            raise OutputError(f"{result}: {explain(error)}") from error
         found = self._target.read(PLAN)
         if found is None or Plan.from_json(found).run != self._errand.run:
             raise LeaseLostError("another run writes there now")
@@ -137,13 +138,9 @@ def read_receipt(place: Place, name: str) -> Receipt | None:
     except pyarrow.ArrowException:
         return None
     except OSError as error:
-        raise OutputError(f"{name}: {_tell(error)}") from error
+        raise OutputError(f"{name}: {explain(error)}") from error
     return Receipt.from_json(found[NOTE]) if NOTE in found else None
 
 
 def _changed(source: Input) -> ClusterError:
     return ClusterError(f"{source.path} is not on all machines the file that the run began with")
-
-
-def _tell(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()

@@ -4,6 +4,7 @@ Knows no rows and no plan. Whatever goes wrong is OutputError or UsageError, in 
 """
 
 import hashlib
+import re
 import secrets
 import sys
 from collections.abc import Iterable, Iterator
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from app.cluster.reasons import explain
 from app.errors import FileError, NoParquetError, OutputError, UsageError
 from app.files.disk import sync
 
@@ -21,6 +23,8 @@ _TAIL_BYTES: Final = 8
 _MAGIC: Final = b"PAR1"
 _BLOCK_BYTES: Final = 2**20
 _PARTIAL: Final = ".moving-"
+_FAULTS: Final = (OSError, ValueError)
+"""Arrow's errors are these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +37,28 @@ class Footer:
 
 
 class Place:
-    """A file or a directory. `is_local`: a path of this machine, or one that it mounts."""
+    """A file or a directory. `is_local`: a path of this machine, or one that it mounts.
+
+    `url`: as it was given, and as other machines need it. `name`: what people are told, without the URL's options and
+    secrets.
+    """
 
     def __init__(self, url: str) -> None:
         """Raises UsageError or NoParquetError."""
         fs = _arrow_fs()
         self.url = url
+        self.name = _name(url)
         self.path: str
         try:
             self.system, self.path = (
                 fs.FileSystem.from_uri(url) if "://" in url else (fs.LocalFileSystem(), str(Path(url).absolute()))
             )
-        except (OSError, ValueError) as error:  # Arrow's errors are these
-            raise UsageError(f"{url}: {_tell(error)}") from error
+        except _FAULTS as error:
+            raise UsageError(f"{self.name}: {explain(error).replace(url, self.name)}") from error
+        if not self.path:
+            raise UsageError(f"{self.name} names no bucket")
         self.is_local = isinstance(self.system, fs.LocalFileSystem)
+        self._scheme = "" if self.is_local else f"{url.partition('://')[0]}://"
 
     def list_parquet(self) -> list[str]:
         """The paths: its own, or those of its files in order. Raises UsageError."""
@@ -56,17 +68,17 @@ class Place:
             if info.type == fs.FileType.File:
                 return [self.path]
             if info.type == fs.FileType.NotFound:
-                raise UsageError(f"{self.url}: no such file")
+                raise UsageError(f"{self.name}: no such file")
             found = [
                 one for one in self.system.get_file_info(fs.FileSelector(self.path)) if one.base_name[0] not in "_."
             ]
-        except OSError as error:
-            raise UsageError(f"{self.url}: {_tell(error)}") from error
+        except _FAULTS as error:
+            raise UsageError(f"{self.name}: {explain(error)}") from error
         strange = [one for one in found if one.type != fs.FileType.File or not one.path.lower().endswith(".parquet")]
         if strange:
-            raise UsageError(f"{self.url} has more in it than Parquet files: {min(one.base_name for one in strange)}")
+            raise UsageError(f"{self.name} has more in it than Parquet files: {min(one.base_name for one in strange)}")
         if not found:
-            raise UsageError(f"{self.url} is empty")
+            raise UsageError(f"{self.name} is empty")
         return sorted(one.path for one in found)
 
     def read_footer(self, path: str) -> Footer:
@@ -89,13 +101,12 @@ class Place:
     def read(self, name: str) -> bytes | None:
         """A small file in it; None if there is none. Raises OutputError."""
         path = f"{self.path}/{name}"
-        try:
-            with self.system.open_input_file(path) as file:
-                return bytes(file.read())
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise OutputError(f"{path}: {_tell(error)}") from error
+        with self._explained(path):
+            try:
+                with self.system.open_input_file(path) as file:
+                    return bytes(file.read())
+            except FileNotFoundError:
+                return None
 
     def list_names(self) -> list[str]:
         """Of the files in it; of none if it is not there. Raises OutputError."""
@@ -143,8 +154,8 @@ class Place:
     def _explained(self, path: str) -> Iterator[None]:
         try:
             yield
-        except OSError as error:
-            raise OutputError(f"{path}: {_tell(error)}") from error
+        except _FAULTS as error:
+            raise OutputError(f"{self._scheme}{path}: {explain(error)}") from error
 
 
 class Copy:
@@ -193,10 +204,9 @@ class Copy:
         self.path.unlink(missing_ok=True)
 
 
-def _tell(error: Exception) -> str:
-    """Without what Arrow adds for programmers."""
-    why = getattr(error, "strerror", None) or str(error).split(". Detail:")[0]
-    return " ".join(why.split()).lower()
+def _name(url: str) -> str:
+    """Without what a URL says beyond where: a key and its secret, options."""
+    return re.sub(r"://[^/@]*@", "://", url.partition("?")[0]) if "://" in url else url
 
 
 def _arrow_fs() -> Any:

@@ -15,6 +15,7 @@ from app.bulk import Tally
 from app.cluster.clerk import read_receipt
 from app.cluster.place import Copy, Place
 from app.cluster.plan import PLAN, Input, Part, Plan, Receipt, choose_part_rows
+from app.cluster.reasons import explain
 from app.errors import ClusterError, FileError, OutputError, UsageError
 from app.files.parquet import ParquetReader
 
@@ -29,7 +30,7 @@ class Run:
         """Raises UsageError, FileError, ClusterError or NoParquetError."""
         self.source, self.target = Place(source), Place(target)
         if _holds(self.target, self.source) or _holds(self.source, self.target):
-            raise UsageError(f"{target} and {source} lie in each other")
+            raise UsageError(f"{self.target.name} and {self.source.name} lie in each other")
         paths = self.source.list_parquet()
         with ThreadPoolExecutor(_READERS) as threads:
             found = list(threads.map(lambda path: self._survey(path, text), paths))
@@ -47,7 +48,7 @@ class Run:
         names = [name for name in self.target.list_names() if name.startswith("part-")]
         if names and not (resume or force):  # a plan alone has lost nothing
             more = "--resume goes on, --force begins anew" if held else "--force writes over them"
-            raise UsageError(f"results are in {self.target.url} already: {more}")
+            raise UsageError(f"results are in {self.target.name} already: {more}")
         if held and resume and not force:
             self.plan = Plan.from_json(held).renew(about, self.inputs)
             names = self._take_stock(self.plan, names)
@@ -70,7 +71,7 @@ class Run:
         missing = [part.name for part in self.plan.parts() if part.name not in self.done]
         if missing or strangers:
             raise ClusterError(
-                f"{self.target.url}: {len(missing)} results are missing, {len(strangers)} are another run's"
+                f"{self.target.name}: {len(missing)} results are missing, {len(strangers)} are another run's"
             )
         for name in filter(self.target.is_partial, names):
             self.target.remove(name)
@@ -112,7 +113,7 @@ class Run:
         except FileError as error:
             raise FileError(f"{path}: {error}{f' ({error.hint})' if error.hint else ''}") from error
         except OSError as error:
-            raise OutputError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+            raise OutputError(f"{path}: {explain(error)}") from error
         return (
             Input(path, reader.total, copy.footer.size, copy.footer.stamp),
             reader.text,

@@ -81,8 +81,8 @@ class _Cluster:
                     return INTERRUPTED
         if broken:
             more = f", and {len(broken) - 1} more" if len(broken) > 1 else ""
-            raise FileError(f"{broken[0]}{more}: all else is in {options.output}; mend it and add --resume")
-        return self._tell(bundle, work.finish(), before)
+            raise FileError(f"{broken[0]}{more}: all else is in {work.target.name}; mend it and add --resume")
+        return self._tell(bundle, work, work.finish(), before)
 
     def _request(self, work: Run, bundle: Bundle, engine: str, left: list[Any]) -> dict[str, Any]:
         assert work.plan is not None  # noqa: S101 - it is opened
@@ -139,13 +139,13 @@ class _Cluster:
             display.tell("more bad rows are told in the results alone")
         self._bad += told["receipt"]["failed"]
 
-    def _tell(self, bundle: Bundle, tally: Tally, before: Tally) -> int:
+    def _tell(self, bundle: Bundle, work: Run, tally: Tally, before: Tally) -> int:
         seconds = time.monotonic() - self._started
         if self._options.json:
             told = {
                 "task": bundle.manifest.task,
                 "model": bundle.manifest.model,
-                "output": self._options.output,
+                "output": work.target.name,
                 "rows": tally.rows,
                 "failed": tally.failed,
                 "labels": dict(tally.labels),
@@ -158,7 +158,7 @@ class _Cluster:
             speed = (tally.rows - before.rows) / max(seconds, 1e-9)
             print(f"{tally.rows:,} rows{bad}, {seconds:,.1f} s, {speed:,.0f} rows/s", file=sys.stderr)
         if tally.rows and tally.failed == tally.rows:
-            print(f"sentopic: {self._options.file}: no row could be answered", file=sys.stderr)
+            print(f"sentopic: {work.source.name}: no row could be answered", file=sys.stderr)
             return 1
         return 0
 

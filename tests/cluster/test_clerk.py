@@ -121,6 +121,25 @@ def test_what_cannot_be_written_is_told_and_leaves_no_result(tmp_path: Path, mon
     assert all(map(target.is_partial, left))
 
 
-def test_a_place_that_cannot_be_is_told() -> None:
-    with pytest.raises(UsageError, match="nosuch://bucket"):
-        Place("nosuch://bucket/a")
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("nosuch://bucket/a", "nosuch://bucket/a: "),
+        ("s3://", "s3:// names no bucket"),
+        ("s3://me:secret@", "s3:// names no bucket"),
+        ("s3://me:secret@bucket/a?wrong=1", "s3://bucket/a: unexpected query parameter"),
+        ("s3://me:secret@bucket:wrong/a", "s3://bucket:wrong/a: cannot parse"),
+    ],
+)
+def test_a_place_that_cannot_be_is_told_without_its_secret(url: str, why: str) -> None:
+    with pytest.raises(UsageError) as told:
+        Place(url)
+    assert str(told.value).lower().startswith(why)
+    assert "secret" not in str(told.value)
+
+
+def test_a_store_that_is_not_aws_is_named_in_the_url_or_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    by_url = Place("s3://bucket/a?region=here&endpoint_override=http://127.0.0.1:9000")
+    assert (by_url.name, by_url.path, by_url.is_local) == ("s3://bucket/a", "bucket/a", False)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9000")
+    assert Place("s3://bucket/a?region=here").system == by_url.system
