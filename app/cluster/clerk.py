@@ -3,8 +3,8 @@
 Knows no Ray: what comes in and goes out are plain values.
 """
 
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -74,6 +74,7 @@ class Clerk:
         tally = scribe.tally
         if tally.rows != part.rows:
             raise FileError("it has not the rows that its footer tells of", part.start + tally.rows + 1, unit="row")
+        self._check(source)  # whoever wrote over it meanwhile may have changed what had not been read yet
         receipt = Receipt(self._errand.run, source.stamp, part.start, tally.rows, tally.failed, dict(tally.labels))
         self._deliver(part, receipt, scribe.writer, spool, result)
         return receipt, bad
@@ -85,16 +86,21 @@ class Clerk:
 
     def _open(self, part: Part, source: Input) -> ParquetReader:
         end = part.start + part.rows
-        try:
+        if self._source.is_local:
+            self._check(source)
+        with _told(source):
             path = Path(source.path) if self._source.is_local else self._fetch(part, source)
-            if self._source.is_local and self._source.read_footer(source.path).stamp != source.stamp:
-                raise _changed(source)
             reader = ParquetReader(path, self._errand.text)
-        except OSError as error:
-            raise ClusterError(f"{source.path}: a machine of the cluster cannot read it ({explain(error)})") from error
         reader.move(Position(part.start, part.start))
         reader.end_before(end)
         return reader
+
+    def _check(self, source: Input) -> None:
+        """Raises ClusterError unless the file is the plan's."""
+        with _told(source):
+            stamp = self._source.read_footer(source.path).stamp
+        if stamp != source.stamp:
+            raise _changed(source)
 
     def _fetch(self, part: Part, source: Input) -> Path:
         """What is needed of an object store's file, on this disk; the last file's pieces stay there."""
@@ -140,6 +146,15 @@ def read_receipt(place: Place, name: str) -> Receipt | None:
     except OSError as error:
         raise OutputError(f"{name}: {explain(error)}") from error
     return Receipt.from_json(found[NOTE]) if NOTE in found else None
+
+
+@contextmanager
+def _told(source: Input) -> Iterator[None]:
+    """Raises ClusterError where the file cannot be read."""
+    try:
+        yield
+    except OSError as error:
+        raise ClusterError(f"{source.path}: a machine of the cluster cannot read it ({explain(error)})") from error
 
 
 def _changed(source: Input) -> ClusterError:

@@ -81,6 +81,35 @@ def test_another_file_than_the_plans_is_not_answered(tmp_path: Path) -> None:
         clerk.answer(Part(0, 0, 50), source)
 
 
+@pytest.mark.parametrize("is_local", [True, False])
+def test_a_file_that_is_written_over_between_its_parts_is_mixed_with_nothing(tmp_path: Path, is_local: bool) -> None:
+    clerk, source, target = begin(tmp_path, 4_000)
+    clerk._source.is_local = is_local
+    clerk.answer(Part(0, 0, 1_000), source)
+    write(Path(source.path), 4_000, first=4_000)  # as long, and of the same layout
+    assert Path(source.path).stat().st_size == source.size
+    with pytest.raises(ClusterError, match="not on all machines"):
+        clerk.answer(Part(0, 1_000, 1_000), source)
+    assert target.list_names() == [PLAN, Part(0, 0, 1_000).name]
+
+
+def test_a_file_that_is_written_over_while_it_is_read_is_mixed_with_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clerk, source, target = begin(tmp_path)
+    fetch = Copy.fetch
+
+    def fetch_late(self: Copy, start: int, end: int) -> None:
+        write(Path(source.path), 100, first=100)
+        fetch(self, start, end)
+
+    clerk._source.is_local = False
+    monkeypatch.setattr(Copy, "fetch", fetch_late)
+    with pytest.raises(ClusterError, match="not on all machines"):
+        clerk.answer(Part(0, 0, 50), source)
+    assert target.list_names() == [PLAN]
+
+
 def test_who_is_late_writes_nothing_into_another_runs_results(tmp_path: Path) -> None:
     clerk, source, target = begin(tmp_path)
     target.write(PLAN, Plan("another", {}, (source,), 40).to_json())
