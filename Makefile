@@ -3,13 +3,14 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 AUDIT := .audit
+CLUSTER := .cluster
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 DATA ?= $(or $(SENTOPIC_DATA),$(wildcard ../shared/data))
 
-.PHONY: environment serve test test-slow test-faults lint format types train bench browser bulk cluster container container-compose package release audit sbom lock clean help
+.PHONY: environment serve test test-slow test-faults test-cluster lint format types train bench browser bulk cluster container container-compose package release audit sbom lock clean help
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -22,6 +23,9 @@ test: $(VENV)/dev.stamp  ## every test but the slow ones
 
 test-faults: $(VENV)/dev.stamp  ## minutes of load and harm; docs/reliability.md has what came of it
 	$(BIN)/python -m pytest -m faults -s
+
+test-cluster: $(CLUSTER)/stamp  ## two Ray nodes and an object store as processes: nodes are killed under files, jobs and trainings (Linux)
+	$(CLUSTER)/bin/python -m pytest -m faults tests/faults/test_cluster.py
 
 test-slow: $(VENV)/dev.stamp  ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
@@ -76,7 +80,7 @@ release:  ## the release checklist: hours of checks, then what is left to do by 
 	tests/release/checklist
 
 audit: $(AUDIT)/stamp  ## whether a dependency has a known vulnerability (asks PyPI)
-	for name in serve image train gpu ray dev build audit compose; do \
+	for name in serve image train gpu ray dev build audit compose cluster; do \
 		$(AUDIT)/bin/pip-audit --strict --require-hashes --disable-pip -r requirements/$$name.txt || exit; done
 
 sbom: $(AUDIT)/stamp  ## the service's bill of materials, into sbom.json (CycloneDX)
@@ -88,6 +92,7 @@ lock:  ## resolves the dependencies anew (needs uv)
 	$(UV) pyproject.toml --extra redis --extra postgresql -c requirements/dev.txt -o requirements/image.txt
 	$(UV) --group build -c requirements/dev.txt -o requirements/build.txt
 	$(UV) --group compose -o requirements/compose.txt
+	$(UV) --group cluster -o requirements/cluster.txt
 	$(UV) --group audit -o requirements/audit.txt
 	$(UV) pyproject.toml --extra train -c requirements/dev.txt -o requirements/train.txt
 	$(UV) pyproject.toml --extra gpu -c requirements/dev.txt -o requirements/gpu.txt
@@ -100,8 +105,15 @@ $(AUDIT)/stamp: requirements/audit.txt requirements/serve.txt | $(BIN)/python
 	$(AUDIT)/bin/pip --disable-pip-version-check --quiet --python $(AUDIT)/service install --require-hashes -r requirements/serve.txt
 	touch $@
 
-clean:  ## the environment and every cache
-	rm -rf $(VENV) $(AUDIT) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+$(CLUSTER)/stamp: requirements/dev.txt requirements/ray.txt requirements/cluster.txt requirements/build.txt pyproject.toml | $(BIN)/python
+	$(BIN)/python -m venv --clear $(CLUSTER)
+	$(CLUSTER)/bin/pip --disable-pip-version-check --quiet install --require-hashes \
+		-r requirements/dev.txt -r requirements/ray.txt -r requirements/cluster.txt -r requirements/build.txt
+	$(CLUSTER)/bin/pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
+	touch $@
+
+clean:  ## the environments and every cache
+	rm -rf $(VENV) $(AUDIT) $(CLUSTER) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo 'Sentopic needs Python 3.11, 3.12 or 3.13; none is on the PATH (or: make PYTHON=...)'; exit 1; }

