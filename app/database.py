@@ -3,6 +3,7 @@
 Every call may wait for the database: none is for an event loop.
 """
 
+import logging
 from collections.abc import Callable, Collection
 from dataclasses import fields
 from types import NoneType
@@ -32,6 +33,7 @@ _OUR_DRIVERS: Final = {"pg8000"}
 """Those of the extras. Of another one, its URL says how long it may be silent."""
 
 Result = TypeVar("Result")
+_log = logging.getLogger("sentopic")
 
 
 class Database:
@@ -42,7 +44,7 @@ class Database:
         """
         import sqlalchemy as sql
 
-        self.sql, self._failed = sql, failed
+        self.sql, self._failed, self._is_told = sql, failed, False
         if url in _FLEETING:
             raise failed("a database in memory keeps nothing")
         try:
@@ -52,7 +54,7 @@ class Database:
             if is_sqlite or parsed.get_driver_name() in _OUR_DRIVERS:
                 options["connect_args"] = {"timeout": _BUSY_S if is_sqlite else _ANSWER_S}
             self._engine = sql.create_engine(parsed, **options)
-        except (sql.exc.SQLAlchemyError, ImportError, ValueError) as error:
+        except Exception as error:  # drivers have errors of their own
             raise failed(_explain(error)) from error
 
     def table(self, name: str, kind: type, *, key: Collection[str] = ("id",), long: Collection[str] = ()) -> "Table":
@@ -91,9 +93,22 @@ class Database:
         """In one transaction."""
         try:
             with self._engine.begin() as line:
-                return work(line)
+                result = work(line)
         except (self.sql.exc.SQLAlchemyError, OSError) as error:  # some drivers let the network's own through
             raise self._failed(_explain(error)) from error
+        except Exception as error:  # what answers is no database, say, of which no driver has thought
+            self._engine.dispose()  # nobody knows how much of its answer has been read
+            raise self._failed(self._tell(error)) from error
+        self._is_told = False
+        return result
+
+    def _tell(self, error: Exception) -> str:
+        """Once, until it is well again: it may be the database's fault, or the service's."""
+        why = f"the driver failed: {type(error).__name__}: {_explain(error)}"
+        if not self._is_told:
+            self._is_told = True
+            _log.error("a database's answer cannot be read: %s", why)
+        return why
 
     def close(self) -> None:
         self._engine.dispose()
