@@ -6,6 +6,7 @@ import importlib.util
 import logging
 import os
 import re
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from itertools import chain
@@ -141,6 +142,7 @@ class _File(FileResponse):
         """Raises UnknownJobError or JobFilesError."""
         with _reading():
             self._descriptor = os.open(path, os.O_RDONLY)
+        self._close = weakref.finalize(self, os.close, self._descriptor)  # whoever asked may have gone meanwhile
         self._places = places
         found = os.fstat(self._descriptor)
         self._size = found.st_size
@@ -155,7 +157,7 @@ class _File(FileResponse):
                 with _reading():
                     await super().__call__(scope, receive, _late(sending))
         finally:
-            os.close(self._descriptor)
+            self._close()
 
     def _is_there(self) -> bool:
         """Nobody sees how much room a deleted file takes that is still open."""

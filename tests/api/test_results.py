@@ -5,6 +5,7 @@ import errno
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
@@ -103,5 +104,44 @@ def test_files_that_cannot_be_had_are_a_problem(
             check(await ask(""), status, code, caplog)
         assert (await ask("")).text.count("\n") == 21
         assert (await ask("?format=jsonl")).status_code == 200
+
+    with_result(tmp_path, scene)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="reads /proc, which only Linux has")
+def test_result_that_nobody_waits_for_when_it_is_open_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a share that answers when the deadline has passed: its bytes would stay on the disk, in no quota."""
+    began, released, opened, real_open = Event(), Event(), Event(), os.open
+
+    def open_late(path: Any, *given: Any, **named: Any) -> Any:
+        if "result." not in str(path):
+            return real_open(path, *given, **named)
+        began.set()
+        released.wait(10)
+        descriptor = real_open(path, *given, **named)
+        opened.set()
+        return descriptor
+
+    def list_open() -> list[str]:
+        links = list(Path("/proc/self/fd").iterdir())
+        return [
+            name for link in links if (name := os.path.realpath(link)).startswith(str(tmp_path)) and "result." in name
+        ]
+
+    async def scene(ask: Ask, _: Path) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "open", open_late)
+            asking = asyncio.ensure_future(ask(""))
+            assert await asyncio.to_thread(began.wait, 10)
+            asking.cancel()
+            assert (await asyncio.gather(asking, return_exceptions=True))[0].__class__ is asyncio.CancelledError
+            released.set()
+            assert await asyncio.to_thread(opened.wait, 10)
+        async with asyncio.timeout(5):
+            while list_open():
+                await asyncio.sleep(0.02)
+        assert (await ask("")).status_code == 200
 
     with_result(tmp_path, scene)
