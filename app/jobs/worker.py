@@ -250,7 +250,8 @@ class Worker:
                     if again and again.status == "uploading":
                         forget(self._root, store, job.id)
             finally:
-                self._locks.drop(job.id)
+                if is_left:  # or it is another's, or this process has begun the job meanwhile
+                    self._locks.drop(job.id)
         with contextlib.suppress(OSError):  # a folder that goes meanwhile
             for path in list(self._root.glob("*/converted.*")):
                 Folder(self._root, path.parent.name).drop_conversions(now - _CONVERSION_S)

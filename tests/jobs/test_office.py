@@ -270,3 +270,26 @@ def test_worker_that_is_ended_while_a_driver_fails_in_its_own_way_ends(
         store.close()
 
     run(scene)
+
+
+def test_lock_of_a_job_that_is_begun_while_others_are_cleaned_up_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or another process would begin it anew."""
+
+    async def scene() -> None:
+        async with opened(tmp_path) as (office, store):
+            worker = office._worker
+            job = hand_in(store, tmp_path, b"oil prices rose\n", "lines")
+            stale = replace(job, status="uploading", created=time.time() - 120)
+
+            def list_uploads(*_: Any) -> list[Any]:
+                assert store.claim("a", "here", MODELS, 10, worker._locks)
+                return [stale]
+
+            monkeypatch.setattr(store, "list_uploads", list_uploads)
+            worker._clean(store)
+            assert Locks(tmp_path).take(job) is False
+            worker._locks.drop(job.id)
+
+    run(scene)
