@@ -2,8 +2,10 @@
 
 import contextlib
 import fcntl
+import math
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import IO, Final
 
@@ -67,14 +69,18 @@ class Folder:
 class Locks:
     """The locks that this process holds. The system gives them back when it ends, however it ends."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, lost_after_s: float = math.inf) -> None:
+        """`lost_after_s`: files that are not there are lost, not another machine's, if the job is so old."""
+        self._root, self._lost_after_s = root, lost_after_s
         self._held: dict[str, IO[bytes]] = {}
 
     def take(self, job: Job) -> bool | None:
         """False also where its files are not: they may be another machine's. None: there is no telling."""
         try:
             file = (Folder(self._root, job.id).path / _LOCK).open("r+b")  # never made here: the folder may be going
+        except FileNotFoundError:
+            is_lost = job.created < time.time() - self._lost_after_s and self._root.exists()
+            return None if is_lost else False
         except OSError:
             return False
         try:

@@ -6,7 +6,7 @@ can never both have done a row, whoever takes whom for dead.
 
 import time
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, replace
 from typing import Any, Final, Protocol
 
@@ -17,11 +17,12 @@ from app.jobs.job import ACTIVE, Job
 
 _LONG: Final = {"text", "labels", "shape", "error", "host"}
 _CANDIDATES: Final = 20
+"""How many are looked at at once; those that cannot be had hide none behind them."""
 
 
 class Locks(Protocol):
     def take(self, job: Job) -> bool | None:
-        """Whether nobody else works at it on this machine, nor will now; None: there is no telling."""
+        """Whether nobody else works at it on this machine, nor will now; None: only its lease tells."""
         ...
 
     def drop(self, job_id: str) -> None: ...
@@ -85,9 +86,10 @@ class JobStore:
         return self._read(jobs.status == "uploading", jobs.created < before)
 
     def list_strange(self, created: float, models: Collection[tuple[str, str]]) -> list[Job]:
-        """Those that have waited since then for a model that is none of these."""
+        """Those that have waited since then for a model that is none of these, though one may have begun them once."""
         jobs = self._jobs.c
-        return self._read(jobs.status == "waiting", jobs.created < created, ~self._is_of(models))
+        is_left = self._sql.or_(jobs.status == "waiting", jobs.lease_until < created)
+        return self._read(jobs.status.in_(ACTIVE), is_left, jobs.created < created, ~self._is_of(models))
 
     def set(self, job_id: str, held: str | None = None, /, **values: Any) -> bool:
         """False if there is no such job, or the lease that is held is no longer its."""
@@ -104,20 +106,14 @@ class JobStore:
         self, lease: str, host: str, models: Collection[tuple[str, str]], seconds: float, locks: Locks
     ) -> Job | None:
         """The oldest job of these (task, model) that nobody works at, now with this lease for so many seconds."""
-        jobs, now = self._jobs.c, time.time()
-        found = self._read(
-            jobs.status.in_(ACTIVE), self._is_of(models), order=(jobs.created, jobs.id), limit=_CANDIDATES
-        )
-        for job in found:
-            held = job.lease is not None and job.lease_until > now
-            if held and job.host != host:
-                continue
+        now = time.time()
+        for job in self._list_candidates(host, models, now):
             is_free = locks.take(job)
             if is_free is False:
                 continue
             ours = None
             try:
-                if (is_free or not held) and self._lease(job, lease, host, now + seconds):
+                if (is_free or not _is_held(job, now)) and self._lease(job, lease, host, now + seconds):
                     ours = self.get(job.id)
             finally:
                 if ours is None:  # it is another's, or has just been deleted, or the database does not answer
@@ -125,6 +121,17 @@ class JobStore:
             if ours:
                 return ours
         return None
+
+    def _list_candidates(self, host: str, models: Collection[tuple[str, str]], now: float) -> Iterator[Job]:
+        """The oldest first, without those that another machine holds."""
+        jobs, sql = self._jobs.c, self._sql
+        is_left = sql.or_(jobs.lease.is_(None), jobs.lease_until <= now, jobs.host == host)
+        conditions, behind = (jobs.status.in_(ACTIVE), self._is_of(models), is_left), sql.true()
+        while found := self._read(*conditions, behind, order=(jobs.created, jobs.id), limit=_CANDIDATES):
+            yield from found
+            last = found[-1]
+            as_late = sql.and_(jobs.created == last.created, jobs.id > last.id)
+            behind = sql.or_(jobs.created > last.created, as_late)
 
     def _is_of(self, models: Collection[tuple[str, str]]) -> Any:
         jobs = self._jobs.c
@@ -152,3 +159,7 @@ class JobStore:
 
     def close(self) -> None:
         self._database.close()
+
+
+def _is_held(job: Job, now: float) -> bool:
+    return job.lease is not None and job.lease_until > now

@@ -77,7 +77,8 @@ class Worker:
         self._settings, self._catalog, self._metrics, self._root = settings, catalog, metrics, root
         self._find_store, self._bounds = find_store, bounds
         self._models = [(manifest.task, manifest.model) for manifest in catalog.manifests]
-        self._locks, self._host = Locks(root), socket.gethostname()[:64]
+        self._locks = Locks(root, settings.keep_jobs_h * 3_600)  # what is lost so long is begun, and fails
+        self._host = socket.gethostname()[:64]
         self._thread, self._beats = Threads(1, "jobs"), Threads(2, "jobs-beats")
         self._in_thread = self._thread.run
         self._cluster = Cluster(settings) if settings.jobs_cluster else None

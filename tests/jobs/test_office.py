@@ -293,3 +293,14 @@ def test_lock_of_a_job_that_is_begun_while_others_are_cleaned_up_is_kept(
             worker._locks.drop(job.id)
 
     run(scene)
+
+
+def test_worker_begins_what_is_lost_when_it_would_be_forgotten(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with opened(tmp_path, keep_jobs_h=1.0) as (office, _):
+            ages = {job.created: job for job in (make_job(created=time.time() - age) for age in (3_500, 3_700))}
+            young, old = (ages[created] for created in sorted(ages, reverse=True))
+            assert office._worker._locks.take(young) is False
+            assert office._worker._locks.take(old) is None
+
+    run(scene)

@@ -163,6 +163,37 @@ def test_lock_of_a_job_that_another_was_sooner_with_is_given_back(
     assert locks.dropped == [job.id]
 
 
+def test_jobs_that_cannot_be_had_hide_none_behind_them(store: JobStore) -> None:
+    """As after a disk is lost on which the files of many lay, or where many machines are at work."""
+    jobs = [make_job(created=float(number // 3)) for number in range(90)]  # some as old as others
+    bounds, looked = Bounds(99), set[str]()
+    for job in jobs:
+        store.add(job, bounds)
+    last = max(jobs, key=lambda job: (job.created, job.id))
+
+    class Lost(Free):
+        def take(self, job: Job) -> bool | None:
+            assert job.id not in looked
+            looked.add(job.id)
+            return job.id == last.id
+
+    taken = store.claim("a", "here", MODELS, 10, Lost())
+    assert taken
+    assert (taken.id, len(looked)) == (last.id, 90)
+    looked.clear()
+    assert store.claim("b", "there", MODELS, 10, Lost()) is None
+    assert last.id not in looked  # that is another machine's
+
+
+def test_job_that_was_begun_by_a_model_that_is_no_more_is_found_once_nobody_works_at_it(store: JobStore) -> None:
+    left, held = (
+        make_job(created=1.0, model="other", status="running", lease="a", lease_until=at) for at in (9.0, 60.0)
+    )
+    for job in (left, held):
+        store.add(job, ROOM)
+    assert [job.id for job in store.list_strange(50.0, MODELS)] == [left.id]
+
+
 def test_many_who_claim_at_once_get_a_job_each(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'jobs.db'}"
     stores = [JobStore(url) for _ in range(4)]

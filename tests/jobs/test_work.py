@@ -3,6 +3,7 @@
 import csv
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -242,6 +243,27 @@ def test_failed_job_says_why(store: JobStore, tmp_path: Path) -> None:
     assert found
     assert found.status == "failed"
     assert found.problem == {"code": "file_invalid", "detail": "line 1: there is no column of texts"}
+
+
+def test_job_whose_files_are_lost_for_long_fails_and_says_why(store: JobStore, tmp_path: Path) -> None:
+    root, now = tmp_path / "jobs", time.time()
+    root.mkdir()
+    old, young = (hand_in(store, root, b"text\na\n", created=now - age) for age in (100, 10))
+    for job in (old, young):
+        Folder(root, job.id).remove()
+    locks = Locks(root, lost_after_s=50)
+    away = root.rename(tmp_path / "away")
+    assert store.claim("a", "here", MODELS, 60, locks) is None  # all of them may come back
+    away.rename(root)
+    claimed = store.claim("a", "here", MODELS, 60, locks)
+    assert claimed
+    assert claimed.id == old.id
+    with pytest.raises(FileError, match="the file is gone"):
+        Work(claimed, store, root, opened()[1], Bounds(9, 10**9))
+    assert store.claim("b", "there", MODELS, 60, locks) is None
+    Folder(root, young.id).make()
+    assert store.claim("b", "there", MODELS, 60, locks)  # it came late
+    locks.drop(young.id)
 
 
 def test_lock_is_held_by_one_and_given_back_by_the_system(store: JobStore, tmp_path: Path) -> None:
