@@ -1,16 +1,16 @@
 """Takes jobs in and gives their results out. The event loop's side: database and disk are touched in threads."""
 
 import asyncio
+import contextlib
 import importlib.util
 import logging
 import os
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from app.bounds import Bounds
 from app.classifier import Catalog
@@ -32,11 +32,16 @@ from app.metrics import Metrics
 from app.settings import Settings
 from app.threads import Threads
 
+Result = TypeVar("Result")
+
 _BLOCK_BYTES: Final = 2**20
 _RESERVED_BYTES: Final = 2**24
 """Of a file on its way, at first."""
 _ASKERS: Final = 4
 """Threads that ask the database: a file that another program has locked takes no others."""
+
+_CLERKS: Final = 8
+"""Threads that touch files: a disk that is slow, or a share that hangs, takes no others."""
 
 _log = logging.getLogger("sentopic")
 
@@ -82,7 +87,7 @@ class Office:
         self._reserving = set[asyncio.Task[bool]]()
         self._leaving = leaving
         self._retiring: asyncio.Task[None] | None = None
-        self._database = Threads(_ASKERS, "jobs-database")
+        self._database, self._files = Threads(_ASKERS, "jobs-database"), Threads(_CLERKS, "jobs-files")
         if settings.database:
             try:
                 self._opened = JobStore(self.url)
@@ -99,6 +104,7 @@ class Office:
         if self._retiring:
             await self._retiring
         await asyncio.gather(*self._reserving, return_exceptions=True)  # whose askers may have gone
+        await self._files.end()
         await self._database.end()
         if self._opened:
             await asyncio.to_thread(self._opened.close)
@@ -113,15 +119,15 @@ class Office:
         room = replace(job, status="uploading", size=min(expected, _RESERVED_BYTES))
         await self._reserve(store, room, 0 if declared is None else expected)
         try:
-            await asyncio.to_thread(folder.make)
-            await asyncio.to_thread(self._locks.take, job)
+            await self._touch(folder.make)
+            await self._touch(self._locks.take, job)
             size = await self._keep(store, room, folder, body)
             if not size:
                 raise FileError("it is empty")
             if not await self._database.run(partial(store.set, job.id, status="waiting", size=size)):
                 raise JobsFullError  # it took so long that it was given up
         except BaseException as error:
-            await asyncio.shield(self._database.run(forget, self._root, store, job.id))
+            await asyncio.shield(self._files.run(forget, self._root, store, job.id))
             if isinstance(error, OSError):
                 _log.error("a job's file cannot be kept: %s", error)
                 raise JobsFullError from error
@@ -142,7 +148,7 @@ class Office:
                 fits = not expected or await self._database.run(store.has_room, room.owner, expected, self._bounds)
                 added = fits and await self._database.run(store.add, room, self._bounds)
                 if added and given_up:  # before anybody else counts what is left
-                    await self._database.run(forget, self._root, store, room.id)
+                    await self._database.run(store.remove, room.id)
                 return added
 
         reserving = asyncio.create_task(reserve())
@@ -155,7 +161,7 @@ class Office:
         except (TimeoutError, asyncio.CancelledError) as error:
             given_up = True
             if reserving.done() and not (reserving.cancelled() or reserving.exception()) and reserving.result():
-                await asyncio.shield(self._database.run(forget, self._root, store, room.id))  # both in one turn
+                await asyncio.shield(self._database.run(store.remove, room.id))  # both in one turn
             if isinstance(error, TimeoutError):
                 raise DeadlineError(self._settings.deadline_s) from None
             raise
@@ -167,7 +173,7 @@ class Office:
         await self._leaving.wait()
         await self._worker.__aexit__()
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def lend(self, job: Job) -> AsyncIterator[None]:
         """Room for its result once more, and as it is put together, until the end. Raises JobsFullError."""
         size = 2 * job.written
@@ -194,7 +200,7 @@ class Office:
 
     async def remove(self, job: Job) -> None:
         """Whoever works at it finds out with his next chunk."""
-        await self._database.run(forget, self._root, await self._store(), job.id)
+        await self._files.run(forget, self._root, await self._store(), job.id)
 
     def result(self, job: Job) -> Path:
         return Folder(self._root, job.id).result(job)
@@ -203,7 +209,8 @@ class Office:
         """Its room grows with it: whoever sends slowly, or never what he has announced, takes none from others."""
         limit, held = self._settings.max_job_bytes, room.size
         size, waiting = 0, bytearray()
-        with await asyncio.to_thread(folder.input.open, "xb") as file:
+        file = await self._touch(folder.input.open, "xb")
+        try:
             async for piece in body:
                 size += len(piece)
                 if size > limit:
@@ -212,10 +219,21 @@ class Office:
                     held = await self._widen(store, room, held)
                 waiting += piece
                 if len(waiting) >= _BLOCK_BYTES:
-                    await asyncio.to_thread(file.write, bytes(waiting))
+                    await self._touch(file.write, bytes(waiting))
                     waiting.clear()
-            await asyncio.to_thread(_write_out, file, bytes(waiting))
+            await self._touch(_write_out, file, bytes(waiting))
+        finally:
+            await asyncio.shield(self._files.run(_close, file))
         return size
+
+    async def _touch(self, work: Callable[..., Result], *given: Any) -> Result:
+        """In a thread for files. Who is cancelled waits for it: what comes next would meet what it has yet to do."""
+        touching = self._files.run(work, *given)
+        try:
+            return await asyncio.shield(touching)
+        except asyncio.CancelledError:
+            await asyncio.wait([touching])
+            raise
 
     async def _widen(self, store: JobStore, room: Job, held: int) -> int:
         more = min(self._settings.max_job_bytes, 2 * held) - held
@@ -228,7 +246,7 @@ class Office:
 
     async def _find_store(self) -> JobStore | None:
         """None: no job has ever been handed in."""
-        if self._opened is None and not await asyncio.to_thread((self._root / FILE).exists):
+        if self._opened is None and not await self._files.run((self._root / FILE).exists):
             return None
         return await self._store()
 
@@ -244,3 +262,8 @@ def _write_out(file: Any, data: bytes) -> None:
     file.write(data)
     file.flush()
     os.fsync(file.fileno())
+
+
+def _close(file: Any) -> None:
+    with contextlib.suppress(OSError):  # what counts has been written out
+        file.close()

@@ -30,7 +30,7 @@ DEADLINE_S = 0.3
 async def opened(root: Path, **settings: Any) -> AsyncIterator[tuple[Office, JobStore]]:
     """An office that knows no model, so that nothing is done."""
     url = f"sqlite:///{root / 'jobs.db'}"
-    given = Settings(jobs=str(root), database=url, deadline_s=DEADLINE_S, **settings)
+    given = Settings(**{"jobs": str(root), "database": url, "deadline_s": DEADLINE_S, **settings})
     office, store = Office(given, Catalog([]), Metrics([], "", ""), root, asyncio.Event()), JobStore(url)
     try:
         async with office:
@@ -304,3 +304,60 @@ def test_worker_begins_what_is_lost_when_it_would_be_forgotten(tmp_path: Path) -
             assert office._worker._locks.take(old) is None
 
     run(scene)
+
+
+@pytest.mark.parametrize("where", ["make", "empty"])
+def test_nobody_else_waits_for_the_disk(tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Explanations and rates have threads, too, and lists are the database's."""
+
+    async def scene() -> None:
+        async with opened(tmp_path, deadline_s=20) as (office, store):
+            jobs = [await office.receive(make_job("lines", size=0), 22, body()) for _ in range(20)]
+            released, really = Event(), getattr(Folder, where)
+
+            def wait(folder: Folder) -> None:
+                released.wait(20)
+                really(folder)
+
+            monkeypatch.setattr(Folder, where, wait)
+            if where == "make":
+                asked = [asyncio.ensure_future(office.receive(make_job("lines"), 22, body())) for _ in range(20)]
+                while len(store.list_uploads(time.time() + 1)) < 20:
+                    await asyncio.sleep(0.01)
+            else:
+                asked = [asyncio.ensure_future(office.remove(job)) for job in jobs]  # type: ignore[misc]
+            await asyncio.sleep(0.05)
+            try:
+                async with asyncio.timeout(5):
+                    await asyncio.to_thread(time.monotonic)
+                    assert len(await office.list_of("", 99, None)) == 20
+            finally:
+                released.set()
+                await asyncio.gather(*asked)
+
+    run(scene)
+
+
+def test_upload_that_is_left_while_its_folder_is_made_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        async with opened(tmp_path) as (office, _):
+            began, released, really = Event(), Event(), Folder.make
+
+            def wait(folder: Folder) -> None:
+                began.set()
+                released.wait(10)
+                really(folder)
+
+            monkeypatch.setattr(Folder, "make", wait)
+            coming = asyncio.ensure_future(office.receive(job, 22, body()))
+            assert await asyncio.to_thread(began.wait, 10)
+            coming.cancel()
+            asyncio.get_running_loop().call_later(0.1, released.set)
+            with pytest.raises(asyncio.CancelledError):
+                await coming
+
+    job = make_job("lines", size=0)
+    run(scene)
+    assert not Folder(tmp_path, job.id).path.exists()
