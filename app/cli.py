@@ -176,14 +176,16 @@ def _serve(options: argparse.Namespace) -> int:
     from app import main as service
     from app.protocol import ConnectionLimits
     from app.server import Server, Service, longest_stop_s
+    from app.stores import look
     from app.supervisor import Lifeline, Supervisor
 
+    found = look(settings)
     connections = ConnectionLimits(settings.client_timeout_s, settings.keep_alive_s, settings.max_header_bytes, most)
 
     def build(
         shared: service.Shared | None = None, place: int = 0
     ) -> tuple[Any, AbstractAsyncContextManager[Any], asyncio.Event]:
-        app = service.create_app(settings, shared, place)
+        app = service.create_app(settings, shared, place, found)
         return app, app.router.lifespan_context(app), app.state.leaving
 
     def work(shared: service.Shared, lifeline: Lifeline) -> None:

@@ -10,8 +10,8 @@ from typing import Final
 
 from app.bounds import Bounds
 from app.database import Database, Result
-from app.errors import FeedbackFullError, FeedbackStoreError, StartError, UnknownFeedbackError
-from app.threads import Threads
+from app.errors import FeedbackFullError, FeedbackStoreError, UnknownFeedbackError
+from app.threads import Late, Threads
 
 _ASKERS: Final = 2
 NAME: Final = "sentopic_feedback"
@@ -85,24 +85,19 @@ class FeedbackStore:
 
 
 class Book:
-    """The event loop's side of the table, which is opened when it is first needed, at the latest."""
+    """The event loop's side of the table, which is opened when it is first needed."""
 
-    def __init__(self, url: str, bounds: Bounds, *, at_once: bool = False) -> None:
-        """`at_once`: the table is opened here. Raises StartError if it cannot be."""
-        self._url, self._bounds = url, bounds
-        self._opening, self._threads = asyncio.Lock(), Threads(_ASKERS, "feedback")
-        try:
-            self._opened = FeedbackStore(url) if at_once else None
-        except FeedbackStoreError as error:
-            raise StartError(f"the feedback's database: {error.reason}") from error
+    def __init__(self, url: str, bounds: Bounds) -> None:
+        self._bounds, self._threads = bounds, Threads(_ASKERS, "feedback")
+        self._store = Late(self._threads, FeedbackStore, url)
 
     async def __aenter__(self) -> "Book":
         return self
 
     async def __aexit__(self, *failure: object) -> None:
         await self._threads.end()
-        if self._opened:
-            await asyncio.to_thread(self._opened.close)
+        if store := self._store.opened:
+            await asyncio.to_thread(store.close)
 
     async def note(self, said: Feedback) -> None:
         """Raises FeedbackFullError or FeedbackStoreError."""
@@ -114,7 +109,4 @@ class Book:
             raise UnknownFeedbackError
 
     async def _ask(self, work: Callable[[FeedbackStore], Result]) -> Result:
-        async with self._opening:
-            if self._opened is None:
-                self._opened = await self._threads.run(FeedbackStore, self._url)
-        return await self._threads.run(work, self._opened)
+        return await self._threads.run(work, await self._store.get())

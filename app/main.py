@@ -26,12 +26,14 @@ from app.engines.base import SWITCH_INTERVAL_S, Engine
 from app.engines.open import choose, explain_no_gpu, open_engine
 from app.errors import BundleError, StartError
 from app.feedback import Book
-from app.jobs.office import open_office
-from app.keys import REFRESH_S, Keyring, open_store
+from app.jobs.office import Office
+from app.keys import REFRESH_S, Keyring
+from app.known import Handed
 from app.metrics import Metrics, ModelMetrics
 from app.places import Places
 from app.settings import Settings, load_settings
 from app.stages import Stages, TimedStages
+from app.stores import Stores, look
 from app.text import TextEncoder
 from app.threads import Threads
 
@@ -108,13 +110,17 @@ def _open_metrics(manifests: list[Manifest], settings: Settings) -> Metrics:
     return Metrics(manifests, choose(settings.engine), __version__, settings.workers)
 
 
-def create_app(settings: Settings | None = None, shared: Shared | None = None, place: int = 0) -> FastAPI:
+def create_app(
+    settings: Settings | None = None, shared: Shared | None = None, place: int = 0, found: Stores | None = None
+) -> FastAPI:
     """An application whose bundles are verified, warmed up and have reproduced their golden texts.
 
     Raises SentopicError, in one line, if any of that fails: there is no application that is half ready. `place`: the
-    number of this process among those that share.
+    number of this process among those that share. `found`: the stores of a service that has looked at them when it
+    started; they may be away by now.
     """
     settings = settings or load_settings()
+    found = found or look(settings)
     opened = [_open(one, settings) for one in (shared.trained if shared else read_bundles(settings))]
     _check_gpu(settings, place)  # it imports TensorFlow: for no bundle that is not to be trusted
     metrics = shared.metrics if shared else _open_metrics([one.manifest for one in opened], settings)
@@ -123,10 +129,9 @@ def create_app(settings: Settings | None = None, shared: Shared | None = None, p
     visitors, questions = _open_visitors(settings), Questions(settings)
     streams = stream.Streams(catalog, settings, visitors)
     leaving = asyncio.Event()
-    office = open_office(settings, catalog, metrics, leaving)
-    database = settings.database or (office.url if office else None)
-    book = _open_book(settings, database) if database and settings.max_feedback else None
-    keyring = Keyring(open_store(settings.keys)) if settings.keys else None
+    office = Office(settings, catalog, metrics, found.jobs, leaving) if found.jobs else None
+    book = _open_book(settings, found.feedback) if found.feedback else None
+    keyring = Keyring(Handed(found.keys)) if found.keys else None
     rates = _open_rates(settings)
     guard = security.Guard(keyring, rates, open_pages=settings.open_pages) if keyring or rates else None
     tracing = _open_tracing(settings)  # the last to open: it has a thread that only the lifespan ends
@@ -192,9 +197,7 @@ def _open_visitors(settings: Settings) -> security.Visitors:
 
 
 def _open_book(settings: Settings, database: str) -> Book:
-    named = settings.database is not None  # SQLite's file lies among the jobs, where it is known that one may write
-    bounds = Bounds(settings.max_feedback, settings.max_feedback_bytes, settings.max_key_share)
-    return Book(database, bounds, at_once=named)
+    return Book(database, Bounds(settings.max_feedback, settings.max_feedback_bytes, settings.max_key_share))
 
 
 def _check_gpu(settings: Settings, place: int) -> None:

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 Result = TypeVar("Result")
 
@@ -21,3 +22,22 @@ class Threads:
     async def end(self) -> None:
         """Once what has begun is done."""
         await asyncio.to_thread(self._threads.shutdown)
+
+
+class Late(Generic[Result]):
+    """What is opened in a thread when it is first needed; if that fails, when it is needed again."""
+
+    def __init__(self, threads: Threads, work: Callable[..., Result], *given: Any) -> None:
+        self._open = partial(threads.run, work, *given)
+        self._opening: asyncio.Future[Result] | None = None
+
+    async def get(self) -> Result:
+        """Raises what `work` raises. Who asks meanwhile waits for the same."""
+        if self._opening is None or (self._opening.done() and self.opened is None):
+            self._opening = self._open()
+        return await asyncio.shield(self._opening)
+
+    @property
+    def opened(self) -> Result | None:
+        one = self._opening
+        return one.result() if one and one.done() and not one.cancelled() and not one.exception() else None

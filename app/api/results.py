@@ -1,7 +1,6 @@
 """A job's result on its way out: as it lies there, in parts, or in another format."""
 
 import asyncio
-import errno
 import importlib.util
 import logging
 import os
@@ -36,6 +35,7 @@ from app.errors import (
 from app.files.open import Shape
 from app.files.rows import Format
 from app.jobs.convert import convert
+from app.jobs.folder import NO_ROOM
 from app.jobs.job import Job
 from app.jobs.office import Office
 from app.places import Place, Places
@@ -46,7 +46,6 @@ _ONE_RANGE: Final = re.compile(rb"bytes=(?:(\d{1,18})-(\d{1,18})?|-[1-9]\d{0,17}
 _CONVERTING: Final = 2
 """At once, each in a thread: Python's threads take turns, and others have to wait for theirs."""
 
-_NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT}
 _log = logging.getLogger("sentopic")
 
 
@@ -132,7 +131,7 @@ def _reading() -> Iterator[None]:
         raise UnknownJobError from None
     except OSError as error:
         _log.error("a result cannot be given out: %s", error)
-        raise (JobsFullError if error.errno in _NO_ROOM else JobFilesError) from error
+        raise (JobsFullError if error.errno in NO_ROOM else JobFilesError) from error
 
 
 class _File(FileResponse):

@@ -1,6 +1,7 @@
 """Where jobs have their files: a folder each, which nobody but their owner can read."""
 
 import contextlib
+import errno
 import fcntl
 import math
 import os
@@ -10,6 +11,9 @@ from pathlib import Path
 from typing import IO, Final
 
 from app.jobs.job import Job
+
+NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT}
+"""What the system says of a disk that is full."""
 
 _LOCK: Final = "lock"
 

@@ -19,18 +19,18 @@ from app.errors import (
     BodyTooLargeError,
     DeadlineError,
     FileError,
+    JobFilesError,
     JobsFullError,
-    JobStoreError,
     StartError,
     UnknownJobError,
 )
-from app.jobs.folder import Folder, Locks
+from app.jobs.folder import NO_ROOM, Folder, Locks
 from app.jobs.job import Job
 from app.jobs.store import JobStore
 from app.jobs.worker import Worker, forget
 from app.metrics import Metrics
 from app.settings import Settings
-from app.threads import Threads
+from app.threads import Late, Threads
 
 Result = TypeVar("Result")
 
@@ -46,10 +46,10 @@ _CLERKS: Final = 8
 _log = logging.getLogger("sentopic")
 
 
-def open_office(settings: Settings, catalog: Catalog, metrics: Metrics, leaving: asyncio.Event) -> "Office | None":
+def find_place(settings: Settings) -> Path | None:
     """None: no jobs are wanted, or there is nowhere to keep them and nobody has said where.
 
-    `leaving`: from when on no more jobs are done. Raises StartError if what was said cannot be.
+    Raises StartError if what was said cannot be.
     """
     if not settings.jobs:
         return None
@@ -67,32 +67,34 @@ def open_office(settings: Settings, catalog: Catalog, metrics: Metrics, leaving:
             raise StartError(f"no jobs can be kept in {why}") from error
         _log.info("there are no jobs, as they cannot be kept in %s", why)
         return None
-    return Office(settings, catalog, metrics, root, leaving)
+    return root
+
+
+def name_database(settings: Settings, root: Path) -> str:
+    return settings.database or f"sqlite:///{root / FILE}"
 
 
 class Office:
-    """Use it as an asynchronous context manager, inside of that of the catalog."""
+    """Use it as an asynchronous context manager, inside of that of the catalog.
+
+    `root`: where files lie, as `find_place` has found. `leaving`: from when on no more jobs are done.
+    """
 
     def __init__(
         self, settings: Settings, catalog: Catalog, metrics: Metrics, root: Path, leaving: asyncio.Event
     ) -> None:
         self._settings, self._root = settings, root
         self._bounds = Bounds(settings.max_jobs, settings.max_jobs_bytes, settings.max_key_share)
-        self.url = settings.database or f"sqlite:///{root / FILE}"
         self._worker = Worker(settings, catalog, metrics, root, self._find_store, self._bounds)
         self._locks = Locks(root)
         """Of files on their way: as long as they are held, the files are."""
-        self._opened: JobStore | None = None
-        self._opening, self._adding = asyncio.Lock(), asyncio.Lock()
+        self._adding = asyncio.Lock()
         self._reserving = set[asyncio.Task[bool]]()
         self._leaving = leaving
         self._retiring: asyncio.Task[None] | None = None
         self._database, self._files = Threads(_ASKERS, "jobs-database"), Threads(_CLERKS, "jobs-files")
-        if settings.database:
-            try:
-                self._opened = JobStore(self.url)
-            except JobStoreError as error:
-                raise StartError(f"the jobs' database: {error.reason}") from error
+        self._store = Late(self._database, JobStore, name_database(settings, root))
+        """SQLAlchemy takes 0.4 s and 22 MB; and it may be away when a worker takes another's place."""
 
     async def __aenter__(self) -> "Office":
         await self._worker.__aenter__()
@@ -106,15 +108,15 @@ class Office:
         await asyncio.gather(*self._reserving, return_exceptions=True)  # whose askers may have gone
         await self._files.end()
         await self._database.end()
-        if self._opened:
-            await asyncio.to_thread(self._opened.close)
+        if store := self._store.opened:
+            await asyncio.to_thread(store.close)
 
     async def receive(self, job: Job, declared: float | None, body: AsyncIterator[bytes]) -> Job:
-        """Keeps a file whose `size` is not yet known. Raises BodyTooLargeError, JobsFullError or FileError."""
+        """Keeps a file whose `size` is not yet known. Raises BodyTooLarge-, JobsFull-, JobFiles- or FileError."""
         limit = self._settings.max_job_bytes
         if declared is not None and declared > limit:
             raise BodyTooLargeError(limit)
-        store, folder = await self._store(), Folder(self._root, job.id)
+        store, folder = await self._store.get(), Folder(self._root, job.id)
         expected = limit if declared is None else int(declared)
         room = replace(job, status="uploading", size=min(expected, _RESERVED_BYTES))
         await self._reserve(store, room, 0 if declared is None else expected)
@@ -130,7 +132,7 @@ class Office:
             await asyncio.shield(self._files.run(forget, self._root, store, job.id))
             if isinstance(error, OSError):
                 _log.error("a job's file cannot be kept: %s", error)
-                raise JobsFullError from error
+                raise (JobsFullError if error.errno in NO_ROOM else JobFilesError) from error
             raise
         finally:
             self._locks.drop(job.id)
@@ -177,7 +179,7 @@ class Office:
     async def lend(self, job: Job) -> AsyncIterator[None]:
         """Room for its result once more, and as it is put together, until the end. Raises JobsFullError."""
         size = 2 * job.written
-        store = await self._store()
+        store = await self._store.get()
         async with self._adding:
             if not await self._database.run(store.has_room, job.owner, size, self._bounds):
                 raise JobsFullError
@@ -189,18 +191,18 @@ class Office:
 
     async def find(self, job_id: str, owner: str) -> Job:
         """Raises UnknownJobError, whoever else's it may be."""
-        job = await self._database.run((await self._store()).get, job_id)
+        job = await self._database.run((await self._store.get()).get, job_id)
         if job is None or job.owner != owner or job.status == "uploading":
             raise UnknownJobError
         return job
 
     async def list_of(self, owner: str, most: int, behind: tuple[float, str] | None) -> list[Job]:
         """At most as many, the newest first, from behind the job that was made then and has that id."""
-        return await self._database.run((await self._store()).list_of, owner, most, behind)
+        return await self._database.run((await self._store.get()).list_of, owner, most, behind)
 
     async def remove(self, job: Job) -> None:
         """Whoever works at it finds out with his next chunk."""
-        await self._files.run(forget, self._root, await self._store(), job.id)
+        await self._files.run(forget, self._root, await self._store.get(), job.id)
 
     def result(self, job: Job) -> Path:
         return Folder(self._root, job.id).result(job)
@@ -246,16 +248,10 @@ class Office:
 
     async def _find_store(self) -> JobStore | None:
         """None: no job has ever been handed in."""
-        if self._opened is None and not await self._files.run((self._root / FILE).exists):
+        is_new = not self._settings.database and self._store.opened is None
+        if is_new and not await self._files.run((self._root / FILE).exists):
             return None
-        return await self._store()
-
-    async def _store(self) -> JobStore:
-        """Opened when it is first needed: SQLAlchemy takes 0.4 s and 22 MB."""
-        async with self._opening:
-            if self._opened is None:
-                self._opened = await self._database.run(JobStore, self.url)
-        return self._opened
+        return await self._store.get()
 
 
 def _write_out(file: Any, data: bytes) -> None:

@@ -153,6 +153,49 @@ def test_killed_worker_leaves_its_job_to_another(start: Any, tmp_path: Path) -> 
 
 
 @pytest.mark.faults
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads /proc, which only Linux has")
+def test_killed_and_reloaded_workers_are_replaced_although_all_stores_are_away(start: Any, tmp_path: Path) -> None:
+    for name in ("keys", "database"):
+        (tmp_path / name).mkdir()
+    place = str(tmp_path / "keys" / "keys")
+    headers, revoked = ({"X-API-Key": create(open_store(place), name, ["predict"])} for name in ("kept", "revoked"))
+    url = f"sqlite:///{tmp_path / 'database' / 'jobs.db'}"
+    service = start(*BUNDLE, "--workers", "2", jobs=tmp_path / "jobs", database=url, keys=place)
+    children = Path(f"/proc/{service.process.pid}/task/{service.process.pid}/children")
+
+    def ask(key: dict[str, str]) -> int:
+        """Whoever is there by now, in a few seconds."""
+        end = time.monotonic() + 10
+        while True:
+            try:
+                text = {"text": "oil prices rose"}
+                return httpx.post(f"{service.url}/predict/topic", json=text, headers=key, timeout=10).status_code
+            except httpx.TransportError:
+                assert time.monotonic() < end
+                time.sleep(0.05)
+
+    assert ask(revoked) == 200
+    open_store(place).remove(revoked["X-API-Key"].split("_")[1])
+    time.sleep(5)  # both workers know
+    for name in ("jobs", "database", "keys"):
+        (tmp_path / name).rename(tmp_path / f"{name} aside")
+    before = children.read_text().split()
+    for worker in before:
+        os.kill(int(worker), signal.SIGKILL)
+    wait_for(lambda: len(children.read_text().split()) == 2 and not set(before) & set(children.read_text().split()))
+    assert [ask(key) for key in (headers, revoked, {})] == [200, 401, 401]
+    assert httpx.get(f"{service.url}/jobs", headers=headers).json()["code"] == "job_store"
+    before = children.read_text().split()
+    service.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: len(children.read_text().split()) == 2 and not set(before) & set(children.read_text().split()))
+    assert [ask(key) for key in (headers, revoked, {})] == [200, 401, 401]
+    for name in ("jobs", "database", "keys"):
+        (tmp_path / f"{name} aside").rename(tmp_path / name)
+    job_id = hand_in(service.url, table(10), headers=headers)
+    assert httpx.get(f"{service.url}/jobs/{job_id}", headers=headers).status_code == 200
+
+
+@pytest.mark.faults
 def test_reload_leaves_a_job_where_it_is(start: Any, tmp_path: Path) -> None:
     service = start(*BUNDLE, jobs=tmp_path)
     job_id = hand_in(service.url, table(12_000))
