@@ -242,7 +242,6 @@ async def _keep_fresh(keyring: Keyring | None, places: Places) -> AsyncIterator[
     async def read_again(ring: Keyring) -> None:
         failing = False
         while True:
-            await asyncio.sleep(REFRESH_S)
             try:
                 await thread.run(ring.refresh)
                 places.keep(map(security.name_key, ring.ids))
@@ -251,6 +250,7 @@ async def _keep_fresh(keyring: Keyring | None, places: Places) -> AsyncIterator[
                 if not failing:
                     _log.error("keys are as they were read last: %s", error)
                 failing = True
+            await asyncio.sleep(REFRESH_S)
 
     thread = Threads(1, "keys")
     reading = asyncio.create_task(read_again(keyring)) if keyring else None

@@ -150,9 +150,7 @@ def test_overload_is_held_and_over_at_once(start: Any, seconds: float) -> None:
         ):  # the machine was slower when its most was measured
             return None
         slower, fewer = beyond.p99 / before.p99, most.statuses[200] / 8 * seconds / beyond.statuses[200]
-        print(
-            f"{len(before.waits)} usual answers; p99 {slower:.2f} times theirs, {1 / fewer:.2f} of the most answered"
-        )
+        print(f"{len(before.waits)} usual answers; p99 {slower:.2f} times theirs, {1 / fewer:.2f} of the most answered")
         return {
             "p99 of the overload, of that before, or the most, of what was answered": (max(slower, fewer), 2),
             "p99 from 5 s after it on, of that before": (after.p99 / before.p99, 2),
