@@ -51,8 +51,8 @@ train: $(VENV)/dev.stamp  ## the shipped bundles anew, into artifacts/; interrup
 	for recipe in sentiment-gru sentiment-lstm topic-gru topic-lstm; do \
 		$(BIN)/sentopic-train fit $$recipe --resume --replace $(if $(DATA),--data $(DATA)) --out artifacts || exit; done
 
-bench: $(VENV)/dev.stamp  ## every benchmark, half an hour on a quiet machine (needs wrk); writes docs/benchmarks.md
-	for name in encode start windows peers limit growth training report; do $(BIN)/python -m benchmarks.$$name || exit; done
+bench: $(VENV)/dev.stamp  ## every benchmark, half an hour on a quiet machine (needs wrk); writes docs/benchmarks.md, and what docs/scale.md has of it
+	for name in encode start windows peers limit growth training report plan; do $(BIN)/python -m benchmarks.$$name || exit; done
 
 container:  ## builds the CPU image and asks it (root on Debian; no Docker engine needed)
 	tests/container/cpu

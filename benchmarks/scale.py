@@ -1,10 +1,11 @@
 """What a core answers, alone and with others, and what stands before it: the figures that docs/scale.md reckons with.
 
-    python -m benchmarks.scale [--rounds 3] [--only core fronts workers bulk nodes] [--ray PYTHON]
+    python -m benchmarks.scale [--rounds 3] [--seconds 5] [--only core fronts workers bulk nodes] [--ray PYTHON]
 
 Needs two cores, wrk, nginx and redis-server. The service has one core and the load generator the other, but where two
 cores are measured: there the generator's share is said. `--ray`: an interpreter with requirements/ray.txt, for the part
-`nodes`. Writes benchmarks/results/scale.json; `python -m benchmarks.plan` makes the page.
+`nodes`. Writes benchmarks/results/scale.json, each figure of each round, and how long it was measured;
+`python -m benchmarks.plan` makes the page.
 """
 
 import os
@@ -71,7 +72,7 @@ class Asked:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=4, help="of each load")
+    parser.add_argument("--seconds", type=float, default=5, help="of each load")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--ray", metavar="PYTHON", help="an interpreter that has Ray")
     options = parser.parse_args()
@@ -93,22 +94,24 @@ def main() -> None:
         for name, taken in rows.items():
             taken.append(measures[name](turn))
             print(f"round {turn + 1}, {name}: {json.dumps(taken[-1])}", flush=True)
+    run = {"rounds": options.rounds, "seconds": options.seconds, "rows": ROWS}
     for name, taken in rows.items():
-        found[name] = {"rounds": options.rounds, **{key: middle([row[key] for row in taken]) for key in taken[0]}}
+        found[name] = {**run, **{key: middle([row[key] for row in taken]) for key in taken[0]}}
     RESULTS.write_text(json.dumps(found, indent=1) + "\n")
 
 
 def middle(values: list[Any]) -> Any:
-    """The median, of each figure for itself; and from least to most beside it."""
+    """The median, of each figure for itself; from least to most beside it, and each round's in the rounds' order."""
     if isinstance(values[0], list):
         return [middle(list(each)) for each in zip(*values, strict=True)]
     if isinstance(values[0], dict):
         return {key: middle([value[key] for value in values]) for key in values[0]}
-    return {"median": statistics.median(values), "least": min(values), "most": max(values)}
+    return {"median": statistics.median(values), "least": min(values), "most": max(values), "each": values}
 
 
 def measure_sizes(asked: Asked) -> dict[str, float]:
-    """Bytes of a request and of its answer as wrk sends and gets them, headers too, without the network's own."""
+    """Bytes of a request and of its answer as wrk sends and gets them, headers too, without the network's own; and of a
+    text, and of its row in Parquet."""
     sent, got = [], []
     with service(SERVICE) as (_, port), socket.create_connection(("127.0.0.1", port)) as line:
         for body in asked.singles:
@@ -120,7 +123,14 @@ def measure_sizes(asked: Asked) -> dict[str, float]:
                 answer += line.recv(65_536)
             sent.append(len(request))
             got.append(len(answer))
-    return {"request_bytes": statistics.mean(sent), "answer_bytes": statistics.mean(got)}
+    return {"request_bytes": statistics.mean(sent), "answer_bytes": statistics.mean(got), **measure_rows(asked.bundle)}
+
+
+def measure_rows(bundle: Bundle) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as work:
+        row_bytes = write_rows(bundle, Path(work) / "rows.parquet", FEW).stat().st_size / FEW
+    texts = make_texts(bundle.words, FEW, WORDS)
+    return {"text_bytes": statistics.mean(len(text.encode()) for text in texts), "row_bytes": row_bytes}
 
 
 def measure_core(asked: Asked, seconds: float, turn: int) -> dict[str, Any]:
@@ -134,7 +144,6 @@ def measure_core(asked: Asked, seconds: float, turn: int) -> dict[str, Any]:
             "singles_per_s": most.requests_per_s,
             "texts_a_run": texts_a_run,
             "batch_texts_per_s": put_load(f"{url}/batch", asked.batch, 2, seconds).requests_per_s * BATCH,
-            "memory_mb": own.megabytes(),
             "engine_s": [[float(size), time_s] for size, time_s in batches],
             "max_batch": Settings().max_batch_windows,
             "arrivals": [],
@@ -210,15 +219,15 @@ def take_cpu(pid: int, url: str, asked: Asked, seconds: float) -> float:
 
 
 def measure_workers(asked: Asked, seconds: float) -> dict[str, float]:
-    """One worker on one core, two on two, and two services behind nginx: texts a second in batches."""
+    """One worker on one core, two on two, and two services behind nginx: texts a second in batches, and from two one by
+    one. Where the load generator has no core of its own, what it took of them."""
     row: dict[str, float] = {}
     with service(SERVICE) as (_, port), pinned(GENERATOR):
         row["one_texts_per_s"] = ask_batches(port, asked, seconds)[0]
     with service(CORES, workers=2) as (_, port):
         row["two_texts_per_s"], row["two_generator_cores"] = ask_batches(port, asked, seconds)
-        row["two_singles_per_s"] = put_load(
-            f"http://127.0.0.1:{port}{PATH}", asked.singles, CONNECTIONS, seconds
-        ).requests_per_s
+        singles = put_load(f"http://127.0.0.1:{port}{PATH}", asked.singles, CONNECTIONS, seconds)
+        row["two_singles_per_s"], row["two_singles_generator_cores"] = singles.requests_per_s, singles.core
     with (
         service(SERVICE) as (_, one),
         service(GENERATOR) as (_, other),
