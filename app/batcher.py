@@ -36,11 +36,13 @@ _AT_ONCE_S: Final = 0.001
 _SOONEST_S: Final = 0.001
 """What two clocks may be apart."""
 
-_HELD_SHARE: Final = 0.025
+_HELD_SHARE: Final = 0.0125
 """Of the longest wait, what may still wait while too much arrives; half a batch at least, or the engine would idle."""
 
 _CALM_S: Final = 1.0
-"""How long nobody must have been refused for a load that is too much to be over."""
+_CALM_SHARE: Final = 0.05
+"""For so long, no more than this share of those who asked must have been refused for a load to be no longer too much:
+with so little that may wait some are, whenever the machine pauses."""
 
 _PASSING_S: Final = 0.25
 """How long a load may be too much before it is taken to last."""
@@ -143,6 +145,9 @@ class Batcher:
         """When nobody impatient waited last."""
         self._crowded_since = self._crowded_at = -math.inf
         """When somebody was refused because others waited: first, and last until now."""
+        self._counted_since = -math.inf
+        self._admitted = self._refused = 0
+        """Of the impatient, since then."""
         self._busy = False
         # The event loop's own.
         self._open: dict[_Ticket, float] = {}
@@ -228,6 +233,7 @@ class Batcher:
         is_full = self._waiting > 0 and self._waiting + windows > self._max_queue
         if is_full or (not ticket.patient and self._is_crowded(now)):
             raise OverloadedError(self.retry_after_s)
+        self._admitted += not ticket.patient
         self._queue.append(ticket)
         self._add_waiting(ticket, windows)
         self._observer.set_queue(self._waiting)
@@ -251,16 +257,27 @@ class Batcher:
         """
         if not self._impatient:
             self._empty_at = now
-        is_over = now - self._crowded_at > _CALM_S
+        is_over = self._is_over(now)
         held = not is_over and now - self._crowded_since > _PASSING_S
         wait_s = self._max_wait_s * (_HELD_SHARE if held else 1)
         least = self._max_batch // 2 if held else self._max_batch
         too_many = self._impatient > max(least, self._windows_per_s * wait_s)
         crowded = too_many and (held or now - self._empty_at > self._max_wait_s)
         if crowded:
-            self._crowded_since = now if is_over else self._crowded_since
+            if is_over:
+                self._crowded_since = self._counted_since = now
+                self._admitted = self._refused = 0
+            self._refused += 1
             self._crowded_at = now
         return crowded
+
+    def _is_over(self, now: float) -> bool:
+        """Whether nobody has been refused of late, or few of many."""
+        if now - self._counted_since > _CALM_S:
+            if self._refused <= _CALM_SHARE * (self._refused + self._admitted):
+                self._crowded_at = -math.inf
+            self._counted_since, self._admitted, self._refused = now, 0, 0
+        return now - self._crowded_at > _CALM_S
 
     def _add_waiting(self, ticket: _Ticket, windows: int) -> None:
         if ticket.background:
