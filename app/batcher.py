@@ -41,8 +41,10 @@ _HELD_SHARE: Final = 0.0125
 
 _CALM_S: Final = 1.0
 _CALM_SHARE: Final = 0.05
-"""For so long, no more than this share of those who asked must have been refused for a load to be no longer too much:
-with so little that may wait some are, whenever the machine pauses."""
+_CALM_LOAD: Final = 0.85
+"""For so long, no more than this share of those who asked must have been refused for a load to be no longer too much,
+or all of them together must have asked for no more than this share of what the engine does. With so little that may
+wait, whoever comes at the same moment as others is refused, however seldom they come."""
 
 _PASSING_S: Final = 0.25
 """How long a load may be too much before it is taken to last."""
@@ -148,6 +150,8 @@ class Batcher:
         self._counted_since = -math.inf
         self._admitted = self._refused = 0
         """Of the impatient, since then."""
+        self._usual_windows = 1.0
+        """Of one of them."""
         self._busy = False
         # The event loop's own.
         self._open: dict[_Ticket, float] = {}
@@ -233,7 +237,9 @@ class Batcher:
         is_full = self._waiting > 0 and self._waiting + windows > self._max_queue
         if is_full or (not ticket.patient and self._is_crowded(now)):
             raise OverloadedError(self.retry_after_s)
-        self._admitted += not ticket.patient
+        if not ticket.patient:
+            self._admitted += 1
+            self._usual_windows += _SMOOTHING * (windows - self._usual_windows)
         self._queue.append(ticket)
         self._add_waiting(ticket, windows)
         self._observer.set_queue(self._waiting)
@@ -272,9 +278,12 @@ class Batcher:
         return crowded
 
     def _is_over(self, now: float) -> bool:
-        """Whether nobody has been refused of late, or few of many."""
-        if now - self._counted_since > _CALM_S:
-            if self._refused <= _CALM_SHARE * (self._refused + self._admitted):
+        """Whether nobody has been refused of late, or few of many, or all who asked could have been answered."""
+        seconds = now - self._counted_since
+        if seconds > _CALM_S:
+            asked = self._refused + self._admitted
+            fits = asked * self._usual_windows <= _CALM_LOAD * self._windows_per_s * seconds
+            if fits or self._refused <= _CALM_SHARE * asked:
                 self._crowded_at = -math.inf
             self._counted_since, self._admitted, self._refused = now, 0, 0
         return now - self._crowded_at > _CALM_S

@@ -80,7 +80,9 @@ class _Memory(MemoryStorage):
         if amount > limit or (len(entries) > limit - amount and entries[limit - amount].atime >= now - expiry):
             return False
         self.events.pop(key, None)
-        self.events[key] = [*(Entry(expiry) for _ in range(amount)), *entries[: limit - amount]]
+        entries[:0] = [Entry(expiry)] * amount  # in place: there may be a million of them
+        del entries[limit:]
+        self.events[key] = entries
         return True
 
 

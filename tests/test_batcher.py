@@ -159,9 +159,15 @@ def test_while_too_much_keeps_arriving_little_more_than_half_a_batch_waits_and_t
     asyncio.run(scene())
 
 
-@pytest.mark.parametrize(("refused", "is_over"), [(2, True), (9, False)])
-def test_load_that_is_too_much_is_over_when_few_of_many_are_refused(refused: int, is_over: bool) -> None:
-    """While little may wait some are refused in each pause of the machine, which must not go on for ever."""
+@pytest.mark.parametrize(
+    ("refused", "windows_per_s", "is_over"),
+    [(2, 10.0, True), (9, 10.0, False), (9, 1_000.0, True)],
+    ids=["few of many", "more than the engine does", "less than the engine does"],
+)
+def test_load_that_is_too_much_is_over_when_few_are_refused_or_all_could_be_answered(
+    refused: int, windows_per_s: float, is_over: bool
+) -> None:
+    """While little may wait some are refused in each pause of the machine, and most of those who come all at once."""
     now = [0.0]
 
     async def scene() -> None:
@@ -189,6 +195,7 @@ def test_load_that_is_too_much_is_over_when_few_of_many_are_refused(refused: int
                 with pytest.raises(OverloadedError):
                     queue.refuse_if_crowded()
             await let_go(tasks)
+            queue._windows_per_s = 2.0
             now[0] = 1.15
             for _ in range(16):  # 64 who pass
                 await let_go(await fill(2))
@@ -199,6 +206,7 @@ def test_load_that_is_too_much_is_over_when_few_of_many_are_refused(refused: int
                 with pytest.raises(OverloadedError):
                     queue.refuse_if_crowded()
             await let_go(tasks)
+            queue._windows_per_s = windows_per_s
             now[0] = 2.2  # more than a second after they were counted anew, and less after the last was refused
             tasks = await fill(3)
             if is_over:

@@ -65,4 +65,8 @@ def test_whoever_asked_once_is_forgotten_and_costs_later_requests_nothing(monkey
             assert await passes(rates, "another"), number
         assert len(storage.events) == 2
 
+        kept = {key: id(entries) for key, entries in storage.events.items()}
+        assert await passes(rates, "another")
+        assert {key: id(entries) for key, entries in storage.events.items()} == kept, "a million would be copied"
+
     asyncio.run(scene())

@@ -1,7 +1,7 @@
 """What may take long gives way when the service ends, or takes up new models."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -33,11 +33,11 @@ async def patient_until_left(scope: Mapping[str, Any], patience_s: float = PATIE
 
 
 @asynccontextmanager
-async def while_there(is_there: Callable[[], bool], gone: SentopicError) -> AsyncIterator[None]:
+async def while_there(is_there: Callable[[], Awaitable[bool]], gone: SentopicError) -> AsyncIterator[None]:
     """Ends what is done in it, some seconds after `is_there` says no. Raises `gone`."""
 
     async def watch(limit: asyncio.Timeout) -> None:
-        while is_there():
+        while await is_there():
             await asyncio.sleep(_LOOK_S)
         limit.reschedule(asyncio.get_running_loop().time())
 

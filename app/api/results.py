@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from itertools import chain
 from pathlib import Path
@@ -15,7 +15,6 @@ from typing import Any, Final
 
 from fastapi import Request
 from fastapi.responses import FileResponse, Response, StreamingResponse
-from starlette.concurrency import run_in_threadpool
 from starlette.types import Message, Receive, Scope, Send
 
 from app.api.job_schemas import MEDIA_TYPES, ResultOptions
@@ -40,6 +39,7 @@ from app.jobs.job import Job
 from app.jobs.office import Office
 from app.places import Place, Places
 from app.scope import ABORT, UNHURRIED
+from app.threads import Threads
 
 _ENDINGS: Final[dict[Format, str]] = {"csv": "csv", "jsonl": "jsonl", "parquet": "parquet", "lines": "txt"}
 _ONE_RANGE: Final = re.compile(rb"bytes=(?:(\d{1,18})-(\d{1,18})?|-[1-9]\d{0,17})")
@@ -68,11 +68,11 @@ class Results:
         attached = f'attachment; filename="{name}"' if options.named else "attachment"
         path = self._office.result(job)
         if form == job.format:
-            return await run_in_threadpool(_File, path, form, attached, self._places)
+            return await self._office.files.run(_File, path, form, attached, self._places, self._office.files)
         if shape is None:  # there is none to convert
             raise UnknownJobError
         lend = self._office.lend(job) if form == "parquet" else None
-        return _Converted(path, shape, form, attached, self._places, self._converting, lend)
+        return _Converted(path, shape, form, attached, self._places, self._office.files, self._converting, lend)
 
 
 def refuse_parquet_without_its_library() -> None:
@@ -98,7 +98,7 @@ def _mend_range(scope: Scope, size: int) -> None:
 
 @asynccontextmanager
 async def _sending(
-    scope: Scope, send: Send, places: Places, is_there: Callable[[], bool]
+    scope: Scope, send: Send, places: Places, is_there: Callable[[], Awaitable[bool]]
 ) -> AsyncIterator[tuple[Place, Send]]:
     """What is sent in it ends when its place is lost, a while after the service has begun to leave, or with the file.
 
@@ -137,12 +137,12 @@ def _reading() -> Iterator[None]:
 class _File(FileResponse):
     """It is open from the beginning: who deletes the job meanwhile takes nothing that has been promised."""
 
-    def __init__(self, path: Path, form: Format, attached: str, places: Places) -> None:
+    def __init__(self, path: Path, form: Format, attached: str, places: Places, files: Threads) -> None:
         """Raises UnknownJobError or JobFilesError."""
         with _reading():
             self._descriptor = os.open(path, os.O_RDONLY)
         self._close = weakref.finalize(self, os.close, self._descriptor)  # whoever asked may have gone meanwhile
-        self._places = places
+        self._places, self._files = places, files
         found = os.fstat(self._descriptor)
         self._size = found.st_size
         headers = {"Content-Disposition": attached}
@@ -158,9 +158,9 @@ class _File(FileResponse):
         finally:
             self._close()
 
-    def _is_there(self) -> bool:
+    async def _is_there(self) -> bool:
         """Nobody sees how much room a deleted file takes that is still open."""
-        return os.fstat(self._descriptor).st_nlink > 0
+        return (await self._files.run(os.fstat, self._descriptor)).st_nlink > 0
 
 
 def _late(send: Send) -> Send:
@@ -188,6 +188,7 @@ class _Converted(StreamingResponse):
         form: Format,
         attached: str,
         places: Places,
+        files: Threads,
         converting: asyncio.Semaphore,
         lend: Any,
     ) -> None:
@@ -195,15 +196,18 @@ class _Converted(StreamingResponse):
         headers = {"Content-Disposition": attached}
         super().__init__(iter(()), media_type=MEDIA_TYPES[form], headers=headers)
         self._from, self._shape, self._form, self._places = path, shape, form, places
-        self._converting, self._lend = converting, lend
+        self._files, self._converting, self._lend = files, converting, lend
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with _sending(scope, send, self._places, self._from.exists) as (place, sending):
+        async with _sending(scope, send, self._places, self._is_there) as (place, sending):
             if self._lend is None:
                 await self._convert(scope, receive, sending, place)
                 return
             async with self._lend:
                 await self._convert(scope, receive, sending, place)
+
+    async def _is_there(self) -> bool:
+        return await self._files.run(self._from.exists)
 
     async def _convert(self, scope: Scope, receive: Receive, send: Send, place: Place) -> None:
         wanted = Event()
@@ -228,7 +232,7 @@ class _Converted(StreamingResponse):
         """Raises UnknownJobError, JobsFullError or JobFilesError."""
         with _reading():
             async with self._converting:
-                return await run_in_threadpool(_take, pieces)
+                return await self._files.run(_take, pieces)
 
 
 def _take(pieces: Iterator[bytes]) -> bytes:

@@ -40,7 +40,7 @@ _RESERVED_BYTES: Final = 2**24
 _ASKERS: Final = 4
 """Threads that ask the database: a file that another program has locked takes no others."""
 
-_CLERKS: Final = 8
+CLERKS: Final = 8
 """Threads that touch files: a disk that is slow, or a share that hangs, takes no others."""
 
 _log = logging.getLogger("sentopic")
@@ -92,7 +92,9 @@ class Office:
         self._reserving = set[asyncio.Task[bool]]()
         self._leaving = leaving
         self._retiring: asyncio.Task[None] | None = None
-        self._database, self._files = Threads(_ASKERS, "jobs-database"), Threads(_CLERKS, "jobs-files")
+        self._database = Threads(_ASKERS, "jobs-database")
+        self.files = Threads(CLERKS, "jobs-files")
+        """For all that touches the jobs' disk, which may be a share that hangs."""
         self._store = Late(self._database, JobStore, name_database(settings, root))
         """SQLAlchemy takes 0.4 s and 22 MB; and it may be away when a worker takes another's place."""
 
@@ -106,7 +108,7 @@ class Office:
         if self._retiring:
             await self._retiring
         await asyncio.gather(*self._reserving, return_exceptions=True)  # whose askers may have gone
-        await self._files.end()
+        await self.files.end()
         await self._database.end()
         if store := self._store.opened:
             await asyncio.to_thread(store.close)
@@ -129,7 +131,7 @@ class Office:
             if not await self._database.run(partial(store.set, job.id, status="waiting", size=size)):
                 raise JobsFullError  # it took so long that it was given up
         except BaseException as error:
-            await asyncio.shield(self._files.run(forget, self._root, store, job.id))
+            await asyncio.shield(self.files.run(forget, self._root, store, job.id))
             if isinstance(error, OSError):
                 _log.error("a job's file cannot be kept: %s", error)
                 raise (JobsFullError if error.errno in NO_ROOM else JobFilesError) from error
@@ -202,7 +204,7 @@ class Office:
 
     async def remove(self, job: Job) -> None:
         """Whoever works at it finds out with his next chunk."""
-        await self._files.run(forget, self._root, await self._store.get(), job.id)
+        await self.files.run(forget, self._root, await self._store.get(), job.id)
 
     def result(self, job: Job) -> Path:
         return Folder(self._root, job.id).result(job)
@@ -225,12 +227,12 @@ class Office:
                     waiting.clear()
             await self._touch(_write_out, file, bytes(waiting))
         finally:
-            await asyncio.shield(self._files.run(_close, file))
+            await asyncio.shield(self.files.run(_close, file))
         return size
 
     async def _touch(self, work: Callable[..., Result], *given: Any) -> Result:
         """In a thread for files. Who is cancelled waits for it: what comes next would meet what it has yet to do."""
-        touching = self._files.run(work, *given)
+        touching = self.files.run(work, *given)
         try:
             return await asyncio.shield(touching)
         except asyncio.CancelledError:
@@ -249,7 +251,7 @@ class Office:
     async def _find_store(self) -> JobStore | None:
         """None: no job has ever been handed in."""
         is_new = not self._settings.database and self._store.opened is None
-        if is_new and not await self._files.run((self._root / FILE).exists):
+        if is_new and not await self.files.run((self._root / FILE).exists):
             return None
         return await self._store.get()
 

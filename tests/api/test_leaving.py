@@ -50,8 +50,11 @@ def test_work_ends_with_what_it_works_at() -> None:
     async def scene() -> None:
         there = True
 
+        async def look() -> bool:
+            return there
+
         async def read() -> None:
-            async with while_there(lambda: there, UnknownJobError()):
+            async with while_there(look, UnknownJobError()):
                 await asyncio.sleep(60)
 
         reading = asyncio.create_task(read())

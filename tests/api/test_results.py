@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from threading import Event
@@ -14,6 +15,7 @@ import pytest
 
 from app.api import results
 from app.jobs import convert as convert_module
+from app.jobs.office import CLERKS
 from app.main import create_app
 from app.settings import SHIPPED, Settings
 
@@ -142,6 +144,40 @@ def test_result_that_nobody_waits_for_when_it_is_open_is_closed(
         async with asyncio.timeout(5):
             while list_open():
                 await asyncio.sleep(0.02)
+        assert (await ask("")).status_code == 200
+
+    with_result(tmp_path, scene)
+
+
+def test_share_that_hangs_takes_the_threads_of_jobs_alone_and_predictions_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released, real_open, real_exists = Event(), os.open, Path.exists
+
+    def open_late(path: Any, *given: Any, **named: Any) -> Any:
+        if "result." in str(path):
+            released.wait(20)
+        return real_open(path, *given, **named)
+
+    def look_late(path: Path, *given: Any, **named: Any) -> bool:
+        if "result." in str(path):
+            assert threading.current_thread() is not threading.main_thread(), "the event loop would stand still"
+            released.wait(20)
+        return real_exists(path, *given, **named)
+
+    async def scene(ask: Ask, _: Path) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "open", open_late)
+            patch.setattr(Path, "exists", look_late)
+            before = threading.active_count()
+            asking = [asyncio.ensure_future(ask(query)) for query in ["", "?format=jsonl"] * 20]
+            await asyncio.sleep(0.2)
+            for one in asking:
+                one.cancel()
+            await asyncio.sleep(0.2)
+            assert threading.active_count() - before <= CLERKS
+            released.set()
+            await asyncio.gather(*asking, return_exceptions=True)
         assert (await ask("")).status_code == 200
 
     with_result(tmp_path, scene)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import random
 import statistics
 import time
 from collections import Counter
@@ -39,10 +40,11 @@ class Period:
 
 
 class Caller:
-    """Sends requests at times that do not depend on answers, over connections that are kept."""
+    """Sends requests at times that do not depend on answers nor on each other, over connections that are kept."""
 
     def __init__(self, address: tuple[str, int], requests: list[bytes]) -> None:
         self._address, self._requests = address, requests
+        self._chance = random.Random(20_261_122)
         self._idle: list[Line] = []
         self._open = 0
 
@@ -50,10 +52,11 @@ class Caller:
         """`first_second`: what comes of the requests of it, which then are left out."""
         period, tasks = Period(), set[asyncio.Task[None]]()
         started = time.monotonic()
-        sent = 0
+        sent, due = 0, 0.0
         while (now := time.monotonic() - started) < seconds:
-            into = first_second if first_second is not None and sent < per_s else period
-            while sent < now * per_s:
+            into = first_second if first_second is not None and now < 1 else period
+            while due < now:
+                due += self._chance.expovariate(per_s)
                 task = asyncio.create_task(self._ask(into, self._requests[sent % len(self._requests)]))
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
