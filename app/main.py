@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from fastapi import FastAPI
+from fastapi import FastAPI, dependencies
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app import __version__
@@ -151,6 +151,7 @@ def create_app(
             if rates:
                 await rates.look()
             yield
+        _forget_endpoints()
         await asyncio.to_thread(_trim_heap)  # after a reload the process goes on, without these bundles
 
     app = FastAPI(
@@ -308,6 +309,13 @@ def _settle_memory(*, inherited: bool = False) -> None:
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD)
     _trim_heap()
+
+
+def _forget_endpoints() -> None:
+    """FastAPI keeps what it has found out of the last thousands of functions, and by them whole applications."""
+    for one in vars(dependencies.models).values():
+        if hasattr(one, "cache_clear"):
+            one.cache_clear()
 
 
 def _trim_heap() -> None:

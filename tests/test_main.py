@@ -59,18 +59,18 @@ def test_answered_request_leaves_nothing_for_the_garbage_collector() -> None:
     asyncio.run(scene())
 
 
-def test_application_that_has_stopped_keeps_no_engine() -> None:
-    """Or each reload would cost as much memory as the bundles take."""
+def test_nothing_is_left_of_an_application_that_has_stopped(tmp_path: Path) -> None:
+    """Or each reload would cost memory: as much as the bundles take, or some megabytes for the routes."""
 
-    async def scene() -> "weakref.ref[Any]":
-        app = create_app(Settings(bundle=[SHIPPED / "topic" / "gru"]))
+    async def scene() -> "list[weakref.ref[Any]]":
+        app = create_app(Settings(bundle=[SHIPPED / "topic" / "gru"], jobs=str(tmp_path)))
         async with app.router.lifespan_context(app):
-            return weakref.ref(app.state.catalog.find("topic").engine)
+            return [weakref.ref(one) for one in (app, app.state.catalog, app.state.catalog.find("topic").engine)]
 
-    engine = asyncio.run(scene())
+    left = asyncio.run(scene())
     gc.unfreeze()
     gc.collect()
-    assert engine() is None
+    assert [one() for one in left] == [None] * 3
 
 
 class Passed(Exception):  # noqa: N818 - it is none

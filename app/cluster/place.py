@@ -23,6 +23,9 @@ _TAIL_BYTES: Final = 8
 _MAGIC: Final = b"PAR1"
 _BLOCK_BYTES: Final = 2**20
 _PARTIAL: Final = ".moving-"
+_SECRET: Final = re.compile(r"://([^/@?]*:.*|[^/@]*)@", re.DOTALL)
+"""A key, and whatever stands behind a colon."""
+
 _FAULTS: Final = (OSError, ValueError)
 """Arrow's errors are these."""
 
@@ -54,11 +57,20 @@ class Place:
                 fs.FileSystem.from_uri(url) if "://" in url else (fs.LocalFileSystem(), str(Path(url).absolute()))
             )
         except _FAULTS as error:
-            raise UsageError(f"{self.name}: {explain(error).replace(url, self.name)}") from error
+            raise UsageError(f"{self.name}: {_explain_url(url, explain(error))}") from None  # it may have a secret
         if not self.path:
             raise UsageError(f"{self.name} names no bucket")
         self.is_local = isinstance(self.system, fs.LocalFileSystem)
         self._scheme = "" if self.is_local else f"{url.partition('://')[0]}://"
+
+    def holds(self, other: "Place") -> bool:
+        """Whether the other lies in it, or is the same, whatever links lead there and whoever asks the store."""
+        if type(self.system) is not type(other.system):
+            return False
+        if not self.is_local:
+            return f"{other.path}/".startswith(f"{self.path.rstrip('/')}/")
+        own, its = Path(self.path), Path(other.path).resolve()
+        return its.is_relative_to(own.resolve()) or any(_is_same(own, one) for one in (its, *its.parents))
 
     def list_parquet(self) -> list[str]:
         """The paths: its own, or those of its files in order. Raises UsageError."""
@@ -206,7 +218,22 @@ class Copy:
 
 def _name(url: str) -> str:
     """Without what a URL says beyond where: a key and its secret, options."""
-    return re.sub(r"://[^/@]*@", "://", url.partition("?")[0]) if "://" in url else url
+    return _SECRET.sub("://", url).partition("?")[0] if "://" in url else url
+
+
+def _explain_url(url: str, why: str) -> str:
+    """Arrow takes a secret with `/` or `?` in it for more, and repeats it."""
+    secret = _SECRET.search(url)
+    is_told = secret and ("://" in why or "?" in secret[0])
+    return "it cannot be parsed: / and ? in a key are written %2F and %3F" if is_told else why
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """One directory, though it is mounted at two places."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
 
 
 def _arrow_fs() -> Any:

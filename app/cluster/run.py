@@ -29,7 +29,7 @@ class Run:
     def __init__(self, source: str, target: str, text: str | None) -> None:
         """Raises UsageError, FileError, ClusterError or NoParquetError."""
         self.source, self.target = Place(source), Place(target)
-        if _holds(self.target, self.source) or _holds(self.source, self.target):
+        if self.target.holds(self.source) or self.source.holds(self.target):
             raise UsageError(f"{self.target.name} and {self.source.name} lie in each other")
         paths = self.source.list_parquet()
         with ThreadPoolExecutor(_READERS) as threads:
@@ -46,7 +46,7 @@ class Run:
         about = {**about, "text": self.text}
         held = self.target.read(PLAN)
         names = [name for name in self.target.list_names() if name.startswith("part-")]
-        if names and not (resume or force):  # a plan alone has lost nothing
+        if names and not (force or (resume and held)):  # a plan alone has lost nothing; without one, they are no run's
             more = "--resume goes on, --force begins anew" if held else "--force writes over them"
             raise UsageError(f"results are in {self.target.name} already: {more}")
         if held and resume and not force:
@@ -119,7 +119,3 @@ class Run:
             reader.text,
             reader.schema.remove_metadata(),
         )
-
-
-def _holds(one: Place, other: Place) -> bool:
-    return one.system == other.system and f"{other.path}/".startswith(f"{one.path.rstrip('/')}/")

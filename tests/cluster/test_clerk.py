@@ -157,7 +157,9 @@ def test_what_cannot_be_written_is_told_and_leaves_no_result(tmp_path: Path, mon
         ("s3://", "s3:// names no bucket"),
         ("s3://me:secret@", "s3:// names no bucket"),
         ("s3://me:secret@bucket/a?wrong=1", "s3://bucket/a: unexpected query parameter"),
-        ("s3://me:secret@bucket:wrong/a", "s3://bucket:wrong/a: cannot parse"),
+        ("s3://me:secret@bucket:wrong/a", "s3://bucket:wrong/a: it cannot be parsed"),
+        ("s3://me:my/secret+x@bucket/a", "s3://bucket/a: it cannot be parsed"),
+        ("s3://me:my?secret=@x@bucket/a?region=x", "s3://bucket/a: it cannot be parsed"),
     ],
 )
 def test_a_place_that_cannot_be_is_told_without_its_secret(url: str, why: str) -> None:

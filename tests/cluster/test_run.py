@@ -141,6 +141,27 @@ def test_wrong_use_is_one_line(files: Path, tmp_path: Path, capsys: Any, source:
     assert files.is_dir()
 
 
+@pytest.mark.parametrize("option", ["", "--resume"])
+def test_files_of_another_program_are_not_taken_for_an_interrupted_run(
+    files: Path, tmp_path: Path, capsys: Any, option: str
+) -> None:
+    theirs = tmp_path / "out" / "part-00000-c000.snappy.parquet"
+    write(theirs, 3)
+    assert run(files, "--output", tmp_path / "out", *filter(None, [option])) == 2
+    assert "results are in" in capsys.readouterr().err
+    assert [one.name for one in (tmp_path / "out").iterdir()] == [theirs.name]
+
+
+@pytest.mark.parametrize("option", ["--resume", "--force"])
+def test_one_directory_under_two_names_is_not_written_over(tmp_path: Path, capsys: Any, option: str) -> None:
+    write(tmp_path / "real" / "part-00000.parquet", 3)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    for source, output in (("real", "link"), ("link", "real"), ("real", "link/deep"), ("real", "real/../real")):
+        assert run(tmp_path / source, "--output", f"{tmp_path}/{output}", option) == 2
+        assert "lie in each other" in capsys.readouterr().err
+    assert [one.name for one in (tmp_path / "real").iterdir()] == ["part-00000.parquet"]
+
+
 def test_files_of_other_columns_are_refused_before_anything_is_begun(files: Path, tmp_path: Path, capsys: Any) -> None:
     pq.write_table(pa.table({"text": ["a"], "id": [1]}), files / "3.parquet")
     assert run(files, "--output", tmp_path / "out") == 2
