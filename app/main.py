@@ -130,6 +130,8 @@ def create_app(
     streams = stream.Streams(catalog, settings, visitors)
     leaving = asyncio.Event()
     office = Office(settings, catalog, metrics, found.jobs, leaving) if found.jobs else None
+    if found.no_jobs and place == 0:  # not sooner: whoever cannot start has one thing to say
+        _log.info("there are no jobs, as they cannot be kept in %s", found.no_jobs)
     book = _open_book(settings, found.feedback) if found.feedback else None
     keyring = Keyring(Handed(found.keys)) if found.keys else None
     rates = _open_rates(settings)

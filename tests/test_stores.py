@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.errors import KeyStoreError, StartError
+from app.errors import BundleError, KeyStoreError, StartError
 from app.keys import create, open_store
 from app.main import create_app
 from app.settings import SHIPPED, Settings
@@ -108,3 +108,21 @@ def test_stores_that_nobody_wants_are_not_looked_at(tmp_path: Path) -> None:
     settings = Settings(jobs="", database="sqlite:////nowhere/x.db", max_feedback=0)
     assert look(settings) == Stores(None, None, None)
     assert not list(tmp_path.iterdir())
+
+
+def test_service_that_can_keep_no_jobs_says_why_once_it_has_its_bundles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever cannot start has one thing to say."""
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("HOME", str(tmp_path / "file"))
+    monkeypatch.delenv("SENTOPIC_JOBS", raising=False)
+    caplog.set_level("INFO", "sentopic")
+    with pytest.raises(BundleError):
+        create_app(Settings(bundle=[tmp_path / "none"]))
+    assert caplog.messages == []
+    create_app(Settings(bundle=[SHIPPED / "topic" / "gru"]))
+    why = (
+        f"there are no jobs, as they cannot be kept in {tmp_path / 'file'}/.local/state/sentopic/jobs: not a directory"
+    )
+    assert caplog.messages == [why]

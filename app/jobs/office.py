@@ -46,13 +46,13 @@ CLERKS: Final = 8
 _log = logging.getLogger("sentopic")
 
 
-def find_place(settings: Settings) -> Path | None:
-    """None: no jobs are wanted, or there is nowhere to keep them and nobody has said where.
+def find_place(settings: Settings) -> tuple[Path | None, str]:
+    """None: no jobs are wanted, or there is nowhere to keep them and nobody has said where; then why.
 
     Raises StartError if what was said cannot be.
     """
     if not settings.jobs:
-        return None
+        return None, ""
     if settings.jobs_cluster and importlib.util.find_spec("ray") is None:
         raise StartError("SENTOPIC_JOBS_CLUSTER needs Ray: pip install 'sentopic[ray]'")
     root = Path(settings.jobs).expanduser()
@@ -65,9 +65,8 @@ def find_place(settings: Settings) -> Path | None:
         why = f"{root}: {str(getattr(error, 'strerror', None) or error).lower()}"
         if "jobs" in settings.model_fields_set:
             raise StartError(f"no jobs can be kept in {why}") from error
-        _log.info("there are no jobs, as they cannot be kept in %s", why)
-        return None
-    return root
+        return None, why
+    return root, ""
 
 
 def name_database(settings: Settings, root: Path) -> str:
