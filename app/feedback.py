@@ -85,13 +85,15 @@ class FeedbackStore:
 
 
 class Book:
-    """The event loop's side of the table, which is opened when it is first needed."""
+    """The event loop's side of the table, which is opened when it is first needed, or `at_once` if it can be."""
 
-    def __init__(self, url: str, bounds: Bounds) -> None:
-        self._bounds, self._threads = bounds, Threads(_ASKERS, "feedback")
+    def __init__(self, url: str, bounds: Bounds, *, at_once: bool = False) -> None:
+        self._bounds, self._at_once, self._threads = bounds, at_once, Threads(_ASKERS, "feedback")
         self._store = Late(self._threads, FeedbackStore, url)
 
     async def __aenter__(self) -> "Book":
+        if self._at_once:
+            self._store.begin()
         return self
 
     async def __aexit__(self, *failure: object) -> None:

@@ -200,7 +200,8 @@ def _open_visitors(settings: Settings) -> security.Visitors:
 
 
 def _open_book(settings: Settings, database: str) -> Book:
-    return Book(database, Bounds(settings.max_feedback, settings.max_feedback_bytes, settings.max_key_share))
+    bounds = Bounds(settings.max_feedback, settings.max_feedback_bytes, settings.max_key_share)
+    return Book(database, bounds, at_once=settings.database is not None)  # SQLite's file may never be wanted
 
 
 def _check_gpu(settings: Settings, place: int) -> None:

@@ -31,11 +31,15 @@ class Late(Generic[Result]):
         self._open = partial(threads.run, work, *given)
         self._opening: asyncio.Future[Result] | None = None
 
-    async def get(self) -> Result:
-        """Raises what `work` raises. Who asks meanwhile waits for the same."""
+    def begin(self) -> "asyncio.Future[Result]":
+        """Opens it before it is needed. Who asks meanwhile waits for the same."""
         if self._opening is None or (self._opening.done() and self.opened is None):
             self._opening = self._open()
-        return await asyncio.shield(self._opening)
+        return self._opening
+
+    async def get(self) -> Result:
+        """Raises what `work` raises."""
+        return await asyncio.shield(self.begin())
 
     @property
     def opened(self) -> Result | None:

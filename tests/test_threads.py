@@ -56,3 +56,26 @@ def test_who_asks_while_it_is_opened_waits_for_the_same_and_may_leave() -> None:
         await threads.end()
 
     asyncio.run(scene())
+
+
+def test_what_is_begun_before_it_is_needed_is_there_then_and_fails_nobody() -> None:
+    tried, away = list[int](), True
+
+    def work() -> str:
+        tried.append(1)
+        if away:
+            raise ConnectionError
+        return "opened"
+
+    async def scene() -> None:
+        nonlocal away
+        threads = Threads(1, "test")
+        late = Late(threads, work)
+        await asyncio.wait([late.begin()])
+        away = False
+        assert await late.get() == "opened"
+        assert late.begin().done()
+        assert len(tried) == 2
+        await threads.end()
+
+    asyncio.run(scene())
