@@ -7,7 +7,7 @@ import pytest
 
 from app.cluster import link
 from app.errors import ClusterError, StartError
-from app.jobs.office import open_office
+from app.jobs.office import find_place
 from app.settings import Settings
 
 
@@ -29,7 +29,7 @@ def test_missing_ray_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ClusterError, match=r"pip install 'sentopic\[ray\]'"):
         link.connect("127.0.0.1:6379")
     with pytest.raises(StartError, match=r"pip install 'sentopic\[ray\]'"):
-        open_office(Settings(jobs_cluster="127.0.0.1:6379"), None, None, None)  # type: ignore[arg-type]
+        find_place(Settings(jobs_cluster="127.0.0.1:6379"))
 
 
 def test_what_ray_raises_becomes_one_line() -> None:
