@@ -5,6 +5,7 @@ import contextlib
 import ctypes
 import gc
 import logging
+import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
 
 FLUSH_S: Final = 2.0
 """How long traces that their collector does not take may delay a stop."""
+
+_M_ARENA_MAX: Final = -8
+"""In glibc's malloc.h."""
 
 GARBAGE_THRESHOLD: Final = 20_000
 """Objects more than before until Python looks for cycles. The default, 700, is a few requests in flight: it looked all
@@ -306,6 +310,7 @@ def _settle_memory(*, inherited: bool = False) -> None:
     What is left stays for good: no later collection looks at it again. What a process has inherited is not even looked
     at now: the collector writes where it looks, and a page that is written to is no longer shared.
     """
+    _share_arenas()
     if not inherited:
         gc.unfreeze()
     gc.collect()
@@ -319,6 +324,12 @@ def _forget_endpoints() -> None:
     for one in vars(dependencies.models).values():
         if hasattr(one, "cache_clear"):
             one.cache_clear()
+
+
+def _share_arenas() -> None:
+    """glibc gives nearly each thread memory of its own, of which reloads under load leave more and more in use."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, max(2, os.cpu_count() or 1))
 
 
 def _trim_heap() -> None:
