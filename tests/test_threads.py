@@ -8,27 +8,32 @@ import pytest
 from app.threads import Late, Threads
 
 
-def test_what_cannot_be_opened_is_tried_again_by_the_next_who_needs_it() -> None:
-    tried, away = list[int](), True
+class Store:
+    """It is away until it is not."""
 
-    def work() -> str:
-        tried.append(1)
-        if away:
+    away, tried = True, 0
+
+    def open(self) -> str:
+        self.tried += 1
+        if self.away:
             raise ConnectionError
         return "opened"
 
+
+def test_what_cannot_be_opened_is_tried_again_by_the_next_who_needs_it() -> None:
+    store = Store()
+
     async def scene() -> None:
-        nonlocal away
         threads = Threads(2, "test")
-        late = Late(threads, work)
+        late = Late(threads, store.open)
         assert late.opened is None
         for _ in range(2):
             with pytest.raises(ConnectionError):
                 await late.get()
             assert late.opened is None
-        away = False
+        store.away = False
         assert [await late.get(), await late.get(), late.opened] == ["opened"] * 3
-        assert len(tried) == 3
+        assert store.tried == 3
         await threads.end()
 
     asyncio.run(scene())
@@ -59,23 +64,16 @@ def test_who_asks_while_it_is_opened_waits_for_the_same_and_may_leave() -> None:
 
 
 def test_what_is_begun_before_it_is_needed_is_there_then_and_fails_nobody() -> None:
-    tried, away = list[int](), True
-
-    def work() -> str:
-        tried.append(1)
-        if away:
-            raise ConnectionError
-        return "opened"
+    store = Store()
 
     async def scene() -> None:
-        nonlocal away
         threads = Threads(1, "test")
-        late = Late(threads, work)
+        late = Late(threads, store.open)
         await asyncio.wait([late.begin()])
-        away = False
+        store.away = False
         assert await late.get() == "opened"
         assert late.begin().done()
-        assert len(tried) == 2
+        assert store.tried == 2
         await threads.end()
 
     asyncio.run(scene())
