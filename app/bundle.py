@@ -38,7 +38,7 @@ MAX_PAPER_BYTES: Final = 2**20
 """Of one paper. A larger one is verified like any file of the bundle, and then left on the disk."""
 
 MAX_WORDS_BYTES: Final = 16 * 2**20
-"""Of `words.txt`: some two million words. Each takes ten times its letters once it is read."""
+"""Of `words.txt`: some two million words. While they are read they take up to thirty times as much."""
 
 MAX_BUNDLE_BYTES: Final = 2 * model_file.MAX_MODEL_BYTES
 

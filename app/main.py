@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from app.rates import Rates
     from app.tracing import Tracing
 
+_SILENT_S: Final = 15.0
+"""After so long it is said that the keys' store does not answer: longer than a database is waited for."""
+
 FLUSH_S: Final = 2.0
 """How long traces that their collector does not take may delay a stop."""
 
@@ -251,7 +254,12 @@ async def _keep_fresh(keyring: Keyring | None, places: Places) -> AsyncIterator[
         failing = False
         while True:
             try:
-                await thread.run(ring.refresh)
+                asked = thread.run(ring.refresh)
+                await asyncio.wait({asked}, timeout=_SILENT_S)
+                if not asked.done() and not failing:
+                    failing = True
+                    _log.error("keys are as they were read last: their store does not answer")
+                await asked
                 places.keep(map(security.name_key, ring.ids))
                 failing = False
             except Exception as error:  # noqa: BLE001 - whatever it was, what is revoked later counts

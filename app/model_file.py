@@ -10,6 +10,7 @@ import io
 import json
 import re
 import stat
+import struct
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -28,6 +29,13 @@ MAX_CONFIG_BYTES: Final = 2**20
 MAX_NODES: Final = 1_000
 MAX_JOINED: Final = 1_000
 """Tensors that one is joined from, each with what it is joined from itself."""
+
+_MAX_DIRECTORY_BYTES: Final = 4096
+"""Of three members."""
+
+_END: Final = struct.Struct("<4s4H2LH")
+_LOCATOR_BYTES: Final = 20
+"""An archive's last record, and the one before it in archives that are large (APPNOTE.TXT, 4.3.15 and 4.3.16)."""
 
 _MEMBERS: Final = {"metadata.json", "config.json", "model.weights.h5"}
 _MODULES: Final = ("keras", "keras.layers", "keras.initializers", "keras.regularizers", "keras.constraints")
@@ -85,6 +93,7 @@ class ModelFile:
 def parse(data: bytes, path: Path) -> ModelFile:
     """Raises BundleError (`path`, and why) for whatever is not a plain Keras model of trusted layers."""
     try:
+        _check_directory(path, data)
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             _check_members(path, archive.infolist())
             config = json.loads(archive.read("config.json"))
@@ -98,6 +107,18 @@ def parse(data: bytes, path: Path) -> ModelFile:
         raise
     except Exception as error:
         raise BundleError(path, f"not a Keras model file ({type(error).__name__}: {error})") from error
+
+
+def _check_directory(path: Path, data: bytes) -> None:
+    """Python reads an archive's whole directory, and makes an object of each entry, before one can be looked at.
+
+    Its size is told by the archive's last record, which is the last thing there unless a comment follows it, or
+    stands elsewhere if the record before it says so: neither is in a file of Keras.
+    """
+    signature, _, _, _, _, size, _, comment = _END.unpack(data[-_END.size :].rjust(_END.size))
+    is_elsewhere = data[-_END.size - _LOCATOR_BYTES :].startswith(b"PK\6\7")
+    if signature != b"PK\5\6" or comment or is_elsewhere or size > _MAX_DIRECTORY_BYTES:
+        raise BundleError(path, "not a Keras model file (it is no plain archive of a few members)")
 
 
 def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import math
+import os
 import signal
+import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Final
@@ -32,6 +34,9 @@ _IDLE_S: Final = 0.5
 
 _ENDING_S: Final = 5.0
 """What comes behind that: jobs are given back, files closed."""
+
+_FORCED_S: Final = 1.0
+"""The same, for whoever has said twice that it should end."""
 
 _TAKEN_S: Final = 0.05
 """Until a connection that has just been taken is known to be there: nobody would wait for its request."""
@@ -192,8 +197,9 @@ class Server(uvicorn.Server):
         Clients that still owe something, their request's end or to read, have as long for it as they always have.
         """
         beating = asyncio.create_task(self._beat())
+        until = asyncio.get_running_loop().time() + longest_stop_s(self._connections)
         if self._reloading is not None:
-            await self._reloading
+            await self._end_with(self._reloading, until)
         for server in self.servers:
             server.close()
         self._service.close()
@@ -205,8 +211,24 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
         for task in self.server_state.tasks:
             task.cancel()
-        await self._service.stop()
+        await self._end_with(asyncio.create_task(self._service.stop()), until)
         beating.cancel()
+
+    async def _end_with(self, ending: asyncio.Task[None], until: float) -> None:
+        """Waits for the last things to be done. One that hangs, on a share that does not answer say, holds nobody up.
+
+        Then the process ends as if it had been killed, since Python would wait for each of its threads.
+        """
+        now = asyncio.get_running_loop().time
+        while not ending.done() and now() < until:
+            await asyncio.wait({ending}, timeout=0.1)
+            if self.force_exit:
+                until = min(until, now() + _FORCED_S)
+        if not ending.done():
+            names = sorted(thread.name for thread in threading.enumerate() if not thread.daemon)
+            _log.error("ended although something hangs, among the threads %s", ", ".join(names))
+            os._exit(1)
+        await ending
 
     async def _beat(self) -> None:
         while self._lifeline is not None:

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from queue import SimpleQueue
 from tempfile import TemporaryFile
 from typing import IO, Any, Final, NoReturn, TypeVar
 
@@ -77,14 +78,18 @@ def take_pipes() -> tuple[IO[bytes], IO[bytes]]:
 def report(read: Callable[[IO[bytes]], Request], work: Callable[[Request], Iterable[dict[str, Any]]]) -> NoReturn:
     """In the child: tells its parent, a line of JSON each, what `work` gives for its request, and at last how it ended.
 
-    The end of its standard input ends the process at once, and with it the work on all machines.
+    After what says `ready`, it goes on when its parent says a line. The end of its standard input ends the process at
+    once, and with it the work on all machines.
     """
     source, out = take_pipes()
     request = read(source)
-    threading.Thread(target=_end_with, args=(source,), daemon=True).start()
+    said = SimpleQueue[bytes]()
+    threading.Thread(target=_listen, args=(source, said), daemon=True).start()
     try:
         for told in work(request):
             _say(out, told)
+            if "ready" in told:
+                said.get()
     except SentopicError as error:
         _say(out, {"fault": str(error), "usage": isinstance(error, UsageError)})
     except Exception as error:  # noqa: BLE001 - Ray's, of whatever kind
@@ -94,8 +99,9 @@ def report(read: Callable[[IO[bytes]], Request], work: Callable[[Request], Itera
     os._exit(0)  # Ray ends what runs elsewhere when its driver is gone
 
 
-def _end_with(parent: IO[bytes]) -> None:
-    parent.read()
+def _listen(parent: IO[bytes], said: SimpleQueue[bytes]) -> None:
+    for line in parent:
+        said.put(line)
     os._exit(1)
 
 

@@ -1,7 +1,8 @@
 """A program: `sentopic classify --cluster`'s part that has Ray in it. Parts of files become results through Ray Data.
 
-Standard input: the request, a line of JSON; its end ends the program, and with it the work on all machines. Standard
-output: a line of JSON for each part, and a last one that says why it ended, if not because all is done.
+Standard input: the request, a line of JSON; once the cluster is there, which is told, another line to begin; its end
+ends the program, and with it the work on all machines. Standard output: a line of JSON for each part, and a last one
+that says why it ended, if not because all is done.
 """
 
 import json
@@ -19,9 +20,10 @@ from app.engines.base import EngineOptions
 
 
 def answer_parts(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """What is told of each part, in the order in which they are done. Raises ClusterError and others."""
+    """`ready`, and what is told of each part, in the order in which they are done. Raises ClusterError and others."""
     cargo = _load(request)
     ray = connect(request["address"])
+    yield {"ready": True}
     data = import_module("ray.data")
     data.DataContext.get_current().enable_progress_bars = False
     parts = [{"part": json.dumps(one)} for one in request["parts"]]

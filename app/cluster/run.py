@@ -40,9 +40,10 @@ class Run:
             raise UsageError(f"{other} has other columns than {paths[0]}: classify them one by one")
         self.plan: Plan | None = None
         self.done: dict[str, Receipt] = {}
+        self._old: list[str] = []
 
     def open(self, about: dict[str, Any], part_rows: int | None, *, resume: bool, force: bool) -> list[Part]:
-        """Begins or goes on; what is left to do. Raises UsageError or OutputError."""
+        """What is left to do, by a new plan or by the one there. Changes nothing. Raises UsageError or OutputError."""
         about = {**about, "text": self.text}
         held = self.target.read(PLAN)
         names = [name for name in self.target.list_names() if name.startswith("part-")]
@@ -51,17 +52,24 @@ class Run:
             raise UsageError(f"results are in {self.target.name} already: {more}")
         if held and resume and not force:
             self.plan = Plan.from_json(held).renew(about, self.inputs)
-            names = self._take_stock(self.plan, names)
+            self._old = self._take_stock(self.plan, names)
         else:
             rows = part_rows or choose_part_rows(sum(one.rows for one in self.inputs))
-            self.plan = Plan(secrets.token_hex(16), about, self.inputs, rows)
-        left = [part for part in self.plan.parts() if part.name not in self.done]
-        if left or not self.plan.complete:
-            self.target.make()
-            self.target.write(PLAN, replace(self.plan, complete=False).to_json())  # from now on it is nobody else's
-            for name in names:
-                self.target.remove(name)
-        return left
+            self.plan, self._old = Plan(secrets.token_hex(16), about, self.inputs, rows), names
+        return [part for part in self.plan.parts() if part.name not in self.done]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether a run has ended that left all of this."""
+        return bool(self.plan and self.plan.complete)
+
+    def begin(self) -> None:
+        """Takes the target, and removes what is not this run's. Raises OutputError."""
+        assert self.plan is not None  # noqa: S101 - it is opened
+        self.target.make()
+        self.target.write(PLAN, replace(self.plan, complete=False).to_json())  # from now on it is nobody else's
+        for name in self._old:
+            self.target.remove(name)
 
     def finish(self) -> Tally:
         """Raises ClusterError unless each part's result is there, once. Raises OutputError."""

@@ -56,6 +56,7 @@ class _Cluster:
         )
         self._started = time.monotonic()
         self._bad = 0
+        self._begun = False
 
     def go(self) -> int:
         options = self._options
@@ -75,14 +76,20 @@ class _Cluster:
                 try:
                     broken = self._work(work, self._request(work, bundle, engine, left), before)
                 except (ClusterError, OutputError) as error:
-                    raise type(error)(f"{error}; the same command with --resume goes on") from error
+                    raise type(error)(f"{error}{self._advice}") from error
                 except KeyboardInterrupt:
-                    print("sentopic: interrupted; the same command with --resume goes on", file=sys.stderr)
+                    print(f"sentopic: interrupted{self._advice}", file=sys.stderr)
                     return INTERRUPTED
+        elif not work.is_complete:
+            work.begin()
         if broken:
             more = f", and {len(broken) - 1} more" if len(broken) > 1 else ""
             raise FileError(f"{broken[0]}{more}: all else is in {work.target.name}; mend it and add --resume")
         return self._tell(bundle, work, work.finish(), before)
+
+    @property
+    def _advice(self) -> str:
+        return "; the same command with --resume goes on" if self._begun else ""
 
     def _request(self, work: Run, bundle: Bundle, engine: str, left: list[Any]) -> dict[str, Any]:
         assert work.plan is not None  # noqa: S101 - it is opened
@@ -110,13 +117,14 @@ class _Cluster:
         rows, failed, broken = before.rows, before.failed, list[str]()
         child = Child("app.cluster.driver")
         try:
-            try:
-                child.stdin.write(json.dumps(request).encode() + b"\n")
-                child.stdin.flush()
-            except BrokenPipeError:
-                raise child.explain() from None
+            _say(child, request)
             while line := child.stdout.readline():
                 told = json.loads(line)
+                if "ready" in told:
+                    self._begun = True
+                    work.begin()
+                    _say(child, {"begin": work.target.name})
+                    continue
                 if "end" in told:
                     return broken
                 if "fault" in told:
@@ -170,3 +178,12 @@ class _Cluster:
             yield
         finally:
             signal.signal(signal.SIGTERM, before)
+
+
+def _say(child: Child, line: dict[str, Any]) -> None:
+    """Raises ClusterError if it has ended."""
+    try:
+        child.stdin.write(json.dumps(line).encode() + b"\n")
+        child.stdin.flush()
+    except BrokenPipeError:
+        raise child.explain() from None

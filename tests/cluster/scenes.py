@@ -42,6 +42,7 @@ class Here:
     """Takes a child's place: answers parts one by one in this process, and ends where it is told to."""
 
     most = 10**9
+    is_away = False
     asked: ClassVar[list[str]] = []
 
     def __init__(self, _: str) -> None:
@@ -60,6 +61,9 @@ class Here:
 
     def _answer(self) -> Iterator[bytes]:
         request = json.loads(self.stdin.getvalue())
+        if self.is_away:
+            return
+        yield b'{"ready": true}'
         clerk = Clerk(Errand(**request["errand"]), desk())
         for one in request["parts"][: self.most]:
             part = Part(**one["part"])

@@ -21,6 +21,7 @@ COMMAND = ("classify", "--task", "topic", "--bundle", str(SHIPPED / "topic" / "g
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "Child", Here)
     monkeypatch.setattr(Here, "most", 10**9)
+    monkeypatch.setattr(Here, "is_away", False)
     monkeypatch.setattr(Here, "asked", [])
 
 
@@ -71,6 +72,22 @@ def test_interrupted_run_goes_on_and_does_no_part_twice(
     assert run(files, "--output", target) == 2
     assert run(files, "--output", target, "--force") == 0
     assert len(Here.asked) == 10
+
+
+def test_without_its_cluster_a_run_takes_nothing_away(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """With --force it once removed all results, and then looked whether the cluster was there."""
+    target = tmp_path / "out"
+    assert run(files, "--output", target) == 0
+    before = {path: path.read_bytes() for path in target.iterdir()}
+    monkeypatch.setattr(Here, "is_away", True)
+    capsys.readouterr()
+    assert run(files, "--output", target, "--force") == 1
+    assert capsys.readouterr().err == "sentopic: the cluster is lost\n"
+    assert {path: path.read_bytes() for path in target.iterdir()} == before
+    assert run(files, "--output", tmp_path / "new") == 1
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_lost_or_cut_off_result_is_made_again(files: Path, tmp_path: Path) -> None:

@@ -505,6 +505,35 @@ def zip_bomb_of_a_size_that_is_allowed(draft: Draft) -> None:
     write_bomb(draft, 200)
 
 
+def write_directory(draft: Draft, told: int | None = None, between: bytes = b"", comment: bytes = b"") -> None:
+    """An archive of nothing but 600,000 entries. `told`: how large its last record says that they are."""
+    entry = struct.pack("<4s6H3L5H2L", b"PK\1\2", 20, 20, 0, 0, 0, 33, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0)
+    directory = b"".join(entry + b"%06d" % number for number in range(600_000))
+    size = len(directory) if told is None else told
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 3, 3, size, 0, len(comment))
+    draft.model.write_bytes(directory + between + end + comment)
+
+
+@hostile("model.keras", "it is no plain archive of a few members")
+def members_without_number(draft: Draft) -> None:
+    """Python's library has an object of each before it says how many there are: ten times the file's size."""
+    write_directory(draft)
+
+
+@hostile("model.keras", "it is no plain archive of a few members")
+def members_without_number_behind_a_comment(draft: Draft) -> None:
+    write_directory(draft, comment=b"PK")
+
+
+@hostile("model.keras", "it is no plain archive of a few members")
+def members_without_number_as_in_a_large_archive(draft: Draft) -> None:
+    """Then the last record's numbers do not count."""
+    size = 600_000 * 52
+    record = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 600_000, 600_000, size, 0)
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, size, 1)
+    write_directory(draft, told=150, between=record + locator)
+
+
 @hostile("model.keras", "its members are not exactly")
 def member_above_the_archive(draft: Draft) -> None:
     draft.add_member("../ran")
