@@ -8,6 +8,7 @@ from fastapi.responses import PlainTextResponse, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
+from starlette.types import Receive, Scope, Send
 
 from app import logs
 from app.admission import Admission
@@ -26,10 +27,21 @@ _PREDICT_ERRORS = (400, 404, 413, 415, 422, 503, 504)
 
 
 class DirectRoute(APIRoute):
-    """Its endpoint takes the request and gives the response: nothing is left for FastAPI to inject or to check."""
+    """Its endpoint takes the request and gives the response: nothing is left for FastAPI to inject or to check.
+
+    So there is nothing to close after it either, and whatever it raises the application's own handlers answer.
+    """
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self.app = self._answer
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         return self.endpoint
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response: Response = await self.endpoint(Request(scope, receive, send))
+        await response(scope, receive, send)
 
 
 def install(

@@ -192,7 +192,6 @@ def test_store_that_goes_away_ends_the_run_in_a_line_and_it_goes_on_once_it_is_b
             "in: the store does not let this machine",
         ),
         ("in", "out", {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "in: the store cannot be reached: "),
-        ("in", "s3://nobody/out", {}, "s3://nobody/out: no such bucket"),
         ("s3://nobody/in", "out", {}, "s3://nobody/in: no such file"),
         ("nothing", "out", {}, "nothing: no such file"),
     ],
@@ -209,6 +208,16 @@ def test_store_that_does_not_give_or_take_is_told_in_a_line(
     assert why in done.stderr
     assert done.stderr.count("\n") == 1
     assert not shelf.results()
+
+
+@needs_store
+def test_bucket_that_is_not_there_is_told_in_a_line(machines: Machines, files: tuple[Path, pa.Table]) -> None:
+    command = machines.command(files[0], "--output", "s3://nobody/out")
+    done = subprocess.run(
+        command, env=machines.environment, capture_output=True, text=True, timeout=120, check=False
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == "sentopic: s3://nobody/out: no such bucket; the same command with --resume goes on\n"
 
 
 @pytest.fixture(scope="module")
