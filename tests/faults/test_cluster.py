@@ -211,8 +211,10 @@ def test_store_that_does_not_give_or_take_is_told_in_a_line(
 
 
 @needs_store
-def test_bucket_that_is_not_there_is_told_in_a_line(machines: Machines, files: tuple[Path, pa.Table]) -> None:
-    command = machines.command(files[0], "--output", "s3://nobody/out")
+def test_bucket_that_is_not_there_is_told_in_a_line(
+    machines: Machines, files: tuple[Path, pa.Table], store: Store, tmp_path: Path
+) -> None:
+    command = machines.command(in_store(files[0], store, tmp_path.name).source, "--output", "s3://nobody/out")
     done = subprocess.run(
         command, env=machines.environment, capture_output=True, text=True, timeout=120, check=False
     )  # fmt: skip
