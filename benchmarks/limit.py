@@ -1,6 +1,6 @@
 """How near the service is to what this machine can do. `python -m benchmarks.limit [--rounds N]`.
 
-The service beside an empty route of itself, beside the bare encoder and engine, and the engine beside the core's own
+The service beside two empty routes of itself, beside the bare encoder and engine, and the engine beside the core's own
 peak in a matrix product. Everything in turn, several times; medians and ratios. Writes benchmarks/results/limit.json.
 """
 
@@ -31,6 +31,7 @@ from benchmarks.processes import serve
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "limit.json"
 PORT = 8768
+ROUTES = {"fastapi": "/empty/fastapi", "empty": "/empty", "predict": "/predict/sentiment"}
 WORDS, BATCH = 80, 256
 
 
@@ -59,7 +60,7 @@ def main() -> None:
 
 
 def measure_service(bundle: Bundle, seconds: float) -> dict[str, float]:
-    """Both routes of one process, with one connection and with 64; batches with two."""
+    """Three routes of one process, with one connection and with 64; batches with two."""
     texts = make_texts(bundle.words, BATCH, WORDS)
     singles = [json.dumps({"text": text}).encode() for text in texts[:64]]
     batch = json.dumps({"texts": texts}).encode()
@@ -70,7 +71,7 @@ def measure_service(bundle: Bundle, seconds: float) -> dict[str, float]:
     with serve([*command, *plain], environment, f"{url}/predict/sentiment", singles[0], Path(os.devnull)):
         row = {}
         for connections in (1, 64):
-            for name, route in (("empty", "/empty"), ("predict", "/predict/sentiment")):
+            for name, route in ROUTES.items():
                 load = put_load(url + route, singles, connections, seconds)
                 row |= {
                     f"{name}_c{connections}_per_s": load.requests_per_s,
@@ -143,6 +144,7 @@ def measure_bare(bundle: Bundle) -> dict[str, float]:
 
 def ratios(row: dict[str, float]) -> dict[str, float]:
     return {
+        "requests_share_of_fastapi": row["predict_c64_per_s"] / row["fastapi_c64_per_s"],
         "requests_share_of_empty": row["predict_c64_per_s"] / row["empty_c64_per_s"],
         "latency_over_bare": (row["predict_c1_p50_ms"] - row["empty_c1_p50_ms"]) / row["bare_one_ms"],
         "short_over_long": row["engine_10_words_ms"] / row["engine_100_words_ms"],
