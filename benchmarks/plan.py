@@ -67,7 +67,7 @@ def parts_of(found: Row, limit: Row, peers: Row, foretold: Sequence[Row]) -> dic
         generator_ms=limit["medians"]["wrk_core"] / limit["medians"]["predict_c64_per_s"] * 1e3,
         memory_mb=peers["peers"][OURS]["memory_mb"],
     )
-    here, there = costs.batch_per_s, limit["medians"]["one_core_batch_texts_per_s"]
+    here, there = costs.batch_per_s, limit["slowest"]["one_core_batch_texts_per_s"]
     return {
         "machine": describe_machine(found["machine"]),
         "another_time": sentences.another_time(here, there, same_machine=limit["machine"] == found["machine"]),
