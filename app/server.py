@@ -38,6 +38,9 @@ _ENDING_S: Final = 5.0
 _FORCED_S: Final = 1.0
 """The same, for whoever has said twice that it should end."""
 
+_SILENT_S: Final = 15.0
+"""After so long it is said that a reload does not come to its end."""
+
 _TAKEN_S: Final = 0.05
 """Until a connection that has just been taken is known to be there: nobody would wait for its request."""
 
@@ -102,6 +105,8 @@ class Service:
         following = _Serving(*await asyncio.to_thread(self._build))
         await following.start()
         before, self._serving = self._serving, following
+        if self._closing:
+            following.leaving.set()
         ending = asyncio.create_task(before.stop())  # it may have answers that take long
         self._ending.add(ending)
         ending.add_done_callback(self._ending.discard)
@@ -180,8 +185,12 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def _reload(self) -> None:
+        reloading = asyncio.ensure_future(self._service.reload())
         try:
-            await self._service.reload()
+            await asyncio.wait({reloading}, timeout=_SILENT_S)
+            if not reloading.done():
+                _log.warning("bundles are still being read, after %g s: those before them go on", _SILENT_S)
+            await reloading
         except SentopicError as error:
             _log.warning("nothing was reloaded: %s", error)
         except Exception:  # noqa: BLE001 - what is served is worth more than what is not
@@ -198,8 +207,6 @@ class Server(uvicorn.Server):
         """
         beating = asyncio.create_task(self._beat())
         until = asyncio.get_running_loop().time() + longest_stop_s(self._connections)
-        if self._reloading is not None:
-            await self._end_with(self._reloading, until)
         for server in self.servers:
             server.close()
         self._service.close()
@@ -211,8 +218,13 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
         for task in self.server_state.tasks:
             task.cancel()
-        await self._end_with(asyncio.create_task(self._service.stop()), until)
+        await self._end_with(asyncio.create_task(self._stop_service()), until)
         beating.cancel()
+
+    async def _stop_service(self) -> None:
+        if self._reloading is not None:
+            await self._reloading
+        await self._service.stop()
 
     async def _end_with(self, ending: asyncio.Task[None], until: float) -> None:
         """Waits for the last things to be done. One that hangs, on a share that does not answer say, holds nobody up.

@@ -38,7 +38,7 @@ def headline(row: Row) -> str:
 
 
 def another_time(here: float, there: float, same_machine: bool) -> str:
-    """`here`, `there`: texts/s of a core in batches, of this page and of Benchmarks."""
+    """`here`, `there`: texts/s of a core in batches, of this page and at the worst of times."""
     machine = "the same machine" if same_machine else "another machine"
     figures = f"{there:,.0f} texts/s of a core in batches, where here it is {here:,.0f}: [Benchmarks](benchmarks.md)"
     factor = here / there
@@ -57,9 +57,7 @@ def another_time(here: float, there: float, same_machine: bool) -> str:
 
 def slow_hours(hours: float, here: float, there: float) -> str:
     """`hours`: for the billion on one core, at the speed of this page."""
-    return (
-        f"; at the speed of [Benchmarks](benchmarks.md) {hours * here / there:,.0f} h" if here / there >= SAME else ""
-    )
+    return f"; at the speed of another time (In short) {hours * here / there:,.0f} h" if here / there >= SAME else ""
 
 
 def slow_plan(here: float, there: float) -> str:

@@ -41,11 +41,13 @@ class Run:
         self.plan: Plan | None = None
         self.done: dict[str, Receipt] = {}
         self._old: list[str] = []
+        self._held: bytes | None = None
+        """The plan that was there when it was looked what is left to do."""
 
     def open(self, about: dict[str, Any], part_rows: int | None, *, resume: bool, force: bool) -> list[Part]:
         """What is left to do, by a new plan or by the one there. Changes nothing. Raises UsageError or OutputError."""
         about = {**about, "text": self.text}
-        held = self.target.read(PLAN)
+        self._held = held = self.target.read(PLAN)
         names = [name for name in self.target.list_names() if name.startswith("part-")]
         if names and not (force or (resume and held)):  # a plan alone has lost nothing; without one, they are no run's
             more = "--resume goes on, --force begins anew" if held else "--force writes over them"
@@ -64,8 +66,10 @@ class Run:
         return bool(self.plan and self.plan.complete)
 
     def begin(self) -> None:
-        """Takes the target, and removes what is not this run's. Raises OutputError."""
+        """Takes the target, and removes what is not this run's. Raises OutputError, ClusterError."""
         assert self.plan is not None  # noqa: S101 - it is opened
+        if self.target.read(PLAN) != self._held:
+            raise ClusterError(f"{self.target.name}: another run has begun there meanwhile; nothing was changed")
         self.target.make()
         self.target.write(PLAN, replace(self.plan, complete=False).to_json())  # from now on it is nobody else's
         for name in self._old:

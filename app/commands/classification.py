@@ -183,7 +183,7 @@ class _Run:
 
     def _hint(self) -> str:
         if self._place.journal:
-            return "; the same command with --resume goes on"
+            return advise_to_go_on(forced=self._options.force)
         return f"; they are in {self._place.spool}" if self._place.is_begun() else ""
 
     def _tell(self, manifest: Manifest, tally: Tally) -> int:
@@ -270,6 +270,11 @@ class _Pipe:
             raise OutputError(f"standard output: {(error.strerror or str(error)).lower()}") from error
         self._written += len(data)
         return self._written
+
+
+def advise_to_go_on(*, forced: bool) -> str:
+    """How an interrupted command goes on: with the one that has begun anew, it would do so again."""
+    return f"; the same command with --resume{' in place of --force' if forced else ''} goes on"
 
 
 def find_bundle(settings: Settings, task: str, model: str | None) -> Bundle:

@@ -15,7 +15,7 @@ from app.bulk import Tally
 from app.bundle import Bundle
 from app.cluster.child import Child
 from app.cluster.run import Run
-from app.commands.classification import INTERRUPTED, find_bundle
+from app.commands.classification import INTERRUPTED, advise_to_go_on, find_bundle
 from app.engines.open import choose
 from app.errors import ClusterError, FileError, OutputError, UsageError
 from app.files.open import tell_format
@@ -89,7 +89,7 @@ class _Cluster:
 
     @property
     def _advice(self) -> str:
-        return "; the same command with --resume goes on" if self._begun else ""
+        return advise_to_go_on(forced=self._options.force) if self._begun else ""
 
     def _request(self, work: Run, bundle: Bundle, engine: str, left: list[Any]) -> dict[str, Any]:
         assert work.plan is not None  # noqa: S101 - it is opened
@@ -121,8 +121,8 @@ class _Cluster:
             while line := child.stdout.readline():
                 told = json.loads(line)
                 if "ready" in told:
-                    self._begun = True
                     work.begin()
+                    self._begun = True
                     _say(child, {"begin": work.target.name})
                     continue
                 if "end" in told:

@@ -90,6 +90,49 @@ def test_without_its_cluster_a_run_takes_nothing_away(
     assert not (tmp_path / "new").exists()
 
 
+def test_run_that_was_to_begin_anew_goes_on_without_beginning_again(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """The advice once was to add --resume to --force, which removed what had been done."""
+    target = tmp_path / "out"
+    assert run(files, "--output", target) == 0
+    monkeypatch.setattr(Here, "most", 2)
+    capsys.readouterr()
+    assert run(files, "--output", target, "--force") == 1
+    told = capsys.readouterr().err
+    assert told == "sentopic: the cluster is lost; the same command with --resume in place of --force goes on\n"
+    with pytest.raises(SystemExit) as refused:
+        run(files, "--output", target, "--force", "--resume")
+    assert refused.value.code == 2
+    monkeypatch.setattr(Here, "most", 10**9)
+    assert run(files, "--output", target, "--resume") == 0
+    assert len(Here.asked) == 5 + 5
+
+
+def test_run_that_another_one_was_quicker_than_takes_nothing_from_it(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """Both found the place empty; while one waited for its cluster, the other one was done."""
+    target, others = tmp_path / "out", list[int]()
+
+    class Slow(Here):
+        def _answer(self) -> Any:
+            monkeypatch.setattr(cluster, "Child", Here)
+            others.append(run(files, "--output", target))
+            yield from super()._answer()
+
+    monkeypatch.setattr(cluster, "Child", Slow)
+    for options in ((), ("--force",)):
+        monkeypatch.setattr(cluster, "Child", Slow)
+        others.clear()
+        for path in target.glob("*"):
+            path.unlink()
+        assert run(files, "--output", target, *options) == 1
+        assert others == [0]
+        assert "out: another run has begun there meanwhile; nothing was changed\n" in capsys.readouterr().err
+        assert len(read(target)) == 161
+
+
 def test_a_lost_or_cut_off_result_is_made_again(files: Path, tmp_path: Path) -> None:
     target = tmp_path / "out"
     assert run(files, "--output", target) == 0
