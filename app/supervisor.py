@@ -2,7 +2,8 @@
 
 Forked once everything is read, workers have in common what none of them changes: code, word indexes, embeddings. The
 parent has one thread, so that it may fork at any time. A reload reads everything anew and starts a second generation
-beside the first, which leaves when all of the second are ready; if anything fails, the first just goes on.
+beside the first, which leaves when all of the second are ready; if anything fails, the first just goes on. A scout, a
+child of its own, reads first: what hangs or crashes there keeps the parent from nothing.
 
     starting -> ready -> (dismissed: SIGTERM, answers what it has) -> gone
         a worker that dies is replaced, one that is silent is killed and replaced
@@ -136,6 +137,8 @@ class Supervisor(Generic[Shared]):
         self._on_stop: Callable[[], None] = lambda: None
         self._workers: list[_Worker] = []
         self._shared: dict[int, Shared] = {}
+        self._scout: _Worker | None = None
+        """Reads what a reload would, and ends with 0 if that can be read."""
         self._serving = 0
         """The generation that answers; a higher one is on its way to take its place."""
         self._started = self._stopping = self._failed = self._asked = False
@@ -160,12 +163,16 @@ class Supervisor(Generic[Shared]):
     def _newest(self) -> int:
         return max(self._shared)
 
+    @property
+    def _children(self) -> list[_Worker]:
+        return [*self._workers, *([self._scout] if self._scout else [])]
+
     def _of(self, generation: int) -> list[_Worker]:
         return [worker for worker in self._workers if worker.generation == generation and not worker.dismissed]
 
     def _listen(self, wakeup: int) -> bytes:
         """Waits for workers' words, and gives the signals that have come."""
-        lines = {worker.line: worker for worker in self._workers}
+        lines = {child.line: child for child in self._children}
         heard, _, _ = select.select([wakeup, *lines], [], [], self._patience())
         for line in heard:
             if line != wakeup:
@@ -177,7 +184,7 @@ class Supervisor(Generic[Shared]):
         now = time.monotonic()
         missing = not self._stopping and len(self._of(self._serving)) < self._count
         moments = [self._not_before if missing else math.inf]
-        moments += [worker.silent_at for worker in self._workers]
+        moments += [child.silent_at for child in self._children]
         return min(BEAT_S, max(0.01, min(moments) - now))
 
     def _heed(self, number: int) -> None:
@@ -189,13 +196,36 @@ class Supervisor(Generic[Shared]):
     def _stop(self, *, hurry: bool = False) -> None:
         self._stopping = True
         self._on_stop()
+        if self._scout is not None:
+            os.kill(self._scout.pid, signal.SIGKILL)
         for worker in self._workers:
             self._dismiss(worker)
             if hurry:
                 worker.kill_at = time.monotonic()
 
+    def _heed_scout(self) -> None:
+        if self._scout is None:
+            return
+        pid, status = os.waitpid(self._scout.pid, os.WNOHANG)
+        if not pid:
+            if time.monotonic() >= self._scout.silent_at:
+                os.kill(self._scout.pid, signal.SIGKILL)
+            return
+        scout, self._scout = self._scout, None
+        scout.listen()
+        os.close(scout.line)
+        if self._stopping:
+            return
+        if status:
+            why = f"reading it ended with {_describe(os.waitstatus_to_exitcode(status))}"
+            _log.warning("nothing was reloaded: %s", scout.why or why)
+        else:
+            self._reload()
+
+    def _try_to_read(self, _: Lifeline) -> None:
+        self._read()
+
     def _reload(self) -> None:
-        self._asked = False
         try:
             shared = self._read()
         except SentopicError as error:
@@ -213,7 +243,7 @@ class Supervisor(Generic[Shared]):
                 self._bury(worker, os.waitstatus_to_exitcode(status))
         now = time.monotonic()
         if now - self._tended > 2 * BEAT_S:  # it stood still itself, and has heard nobody: the machine slept, say
-            for worker in self._workers:
+            for worker in self._children:
                 worker.heard = max(worker.heard, now)
         self._tended = now
         for worker in self._workers:
@@ -223,9 +253,11 @@ class Supervisor(Generic[Shared]):
                 os.kill(worker.pid, signal.SIGKILL)
                 worker.heard = now
                 worker.kill_at = max(worker.kill_at, now) + HUNG_AFTER_S
+        self._heed_scout()
         if not self._stopping:
-            if self._asked and self._started and self._newest == self._serving:
-                self._reload()
+            if self._asked and self._started and self._newest == self._serving and self._scout is None:
+                self._asked = False
+                self._scout = self._begin(self._try_to_read, self._serving + 1, 0)
             self._fill(now)
             self._promote()
 
@@ -261,7 +293,7 @@ class Supervisor(Generic[Shared]):
         self._workers.remove(worker)
         if worker.dismissed:
             return
-        how = f"it ended with {signal.Signals(-status).name if status < 0 else status}"
+        how = f"it ended with {_describe(status)}"
         if worker.generation != self._serving:
             _log.warning("nothing was reloaded: %s", worker.why or f"a new worker was not ready when {how}")
             del self._shared[worker.generation]
@@ -281,9 +313,14 @@ class Supervisor(Generic[Shared]):
         _log.warning("%s; another one starts%s", why, f" in {wait:g} s" * (wait > 0))
 
     def _fork(self, generation: int) -> None:
+        place = min(set(range(self._count)) - {worker.place for worker in self._of(generation)})
+        if worker := self._begin(lambda lifeline: self._work(self._shared[generation], lifeline), generation, place):
+            self._workers.append(worker)
+
+    def _begin(self, life: Callable[[Lifeline], None], generation: int, place: int) -> _Worker | None:
+        """A child that lives so; None if there can be none now."""
         line, end = os.pipe()
         os.set_blocking(line, False)
-        place = min(set(range(self._count)) - {worker.place for worker in self._of(generation)})
         sys.stdout.flush()
         sys.stderr.flush()
         # Held back, or a signal to a child that still has its parent's handlers would reach the parent.
@@ -295,18 +332,17 @@ class Supervisor(Generic[Shared]):
             os.close(line)
             os.close(end)
             self._try_again(f"no worker could be started: {error.strerror}", failed=True)
-            return
+            return None
         if pid:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEEDED)
             os.close(end)
             now = time.monotonic()
-            self._workers.append(_Worker(pid, line, generation, place, started=now, heard=now))
-            return
+            return _Worker(pid, line, generation, place, started=now, heard=now)
         status, lifeline = 1, Lifeline(end, place)
         try:
-            _forget_parent([line, *(worker.line for worker in self._workers)])
+            _forget_parent([line, *(child.line for child in self._children)])
             lifeline.beat_until_ready()
-            self._work(self._shared[generation], lifeline)
+            life(lifeline)
             status = 0
         except SentopicError as error:
             lifeline.tell_why(str(error))
@@ -317,6 +353,10 @@ class Supervisor(Generic[Shared]):
                 sys.stdout.flush()
                 sys.stderr.flush()
             os._exit(status)
+
+
+def _describe(status: int) -> str:
+    return signal.Signals(-status).name if status < 0 else str(status)
 
 
 def _forget_parent(descriptors: list[int]) -> None:

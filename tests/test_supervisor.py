@@ -28,6 +28,10 @@ supervisor.HUNG_AFTER_S, supervisor.STUCK_AFTER_S, supervisor.BACKOFF_S = 0.6, 1
 here, workers, stop_s, ends = Path({here!r}), 2, 5.0, []
 
 def read():
+    if (here / "hangs").exists():
+        time.sleep(3_600)
+    if (here / "crashes").exists():
+        os.kill(os.getpid(), signal.SIGSEGV)
     if (here / "unreadable").exists():
         raise StartError("it cannot be read")
     return (here / "what").read_text()
@@ -229,11 +233,33 @@ def test_reload_that_fails_in_a_way_nobody_foresaw_is_no_end_either(tmp_path: Pa
         (tmp_path / "what").unlink()
         play.send(signal.SIGHUP)
         play.until(lambda: "FileNotFoundError" in play.said)
-        assert play.said.startswith("sentopic: nothing was reloaded\n")
+        play.until(lambda: play.said.endswith("sentopic: nothing was reloaded: reading it ended with 1\n"))
         assert play.workers == old
         (tmp_path / "what").write_text("second")
         play.send(signal.SIGHUP)
         play.until(lambda: "2 new workers answer" in play.said)
+
+
+def test_reload_that_hangs_keeps_the_parent_from_nothing(tmp_path: Path) -> None:
+    """It once read by itself, and nobody was replaced and nothing ended for as long as a share did not answer."""
+    with playing(tmp_path) as play:
+        old = play.workers
+        (tmp_path / "hangs").touch()
+        play.send(signal.SIGHUP)
+        play.until(lambda: len(play.workers) == len(old) + 1)
+        os.kill(old[0], signal.SIGKILL)
+        play.until(lambda: len(set(play.workers) - set(old)) == 2)
+        play.send(signal.SIGTERM)
+        assert play.process.wait(5) == 0
+
+
+def test_reload_that_crashes_takes_nobody_with_it(tmp_path: Path) -> None:
+    with playing(tmp_path) as play:
+        old = play.workers
+        (tmp_path / "crashes").touch()
+        play.send(signal.SIGHUP)
+        play.until(lambda: play.said == "sentopic: nothing was reloaded: reading it ended with SIGSEGV\n")
+        assert play.workers == old
 
 
 def test_reload_whose_workers_cannot_start_changes_nothing_and_is_told_once(tmp_path: Path) -> None:
