@@ -255,9 +255,10 @@ class Supervisor(Generic[Shared]):
                 worker.kill_at = max(worker.kill_at, now) + HUNG_AFTER_S
         self._heed_scout()
         if not self._stopping:
-            if self._asked and self._started and self._newest == self._serving and self._scout is None:
-                self._asked = False
+            may_reload = self._started and self._newest == self._serving and self._scout is None
+            if self._asked and may_reload and now >= self._not_before:
                 self._scout = self._begin(self._try_to_read, self._serving + 1, 0)
+                self._asked = self._scout is None  # then it is tried again
             self._fill(now)
             self._promote()
 
