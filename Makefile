@@ -10,7 +10,7 @@ UV := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 DATA ?= $(or $(SENTOPIC_DATA),$(wildcard ../shared/data))
 
-.PHONY: environment serve test test-slow test-faults test-cluster lint format types train bench browser bulk cluster container container-compose package release audit sbom lock clean help
+.PHONY: environment serve test test-slow test-faults test-cluster lint format types train bench browser bulk cluster container container-compose package release audit audit-tried sbom lock clean help
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -82,6 +82,9 @@ release:  ## the release checklist: hours of checks, then what is left to do by 
 audit: $(AUDIT)/stamp  ## whether a dependency has a known vulnerability (asks PyPI)
 	for name in serve image train gpu ray dev build audit compose cluster; do \
 		$(AUDIT)/bin/pip-audit --strict --require-hashes --disable-pip -r requirements/$$name.txt || exit; done
+
+audit-tried: $(AUDIT)/stamp $(VENV)/dev.stamp  ## whether the audit notices what is vulnerable (asks a database made up here)
+	$(BIN)/python tests/release/audit.py
 
 sbom: $(AUDIT)/stamp  ## the service's bill of materials, into sbom.json (CycloneDX)
 	$(AUDIT)/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible -o sbom.json $(AUDIT)/service
