@@ -15,6 +15,8 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from app.rare import RareWords
+
 Ids = NDArray[np.int32]
 Windows = Literal["last", "first", "cover"]
 
@@ -97,6 +99,24 @@ class Encoded:
         return self.known_share < MOSTLY_UNKNOWN_BELOW
 
 
+class _Ids(dict[str, int]):
+    """The ids of words, 0 for those that the word index lacks.
+
+    Beyond `num_words` stand most of a word index and few words of a text: in here they would take more than all others.
+    """
+
+    __slots__ = ("_rare",)
+
+    def __init__(self, words: Sequence[str], num_words: int) -> None:
+        own = num_words - INDEX_FROM - 1
+        super().__init__({word: INDEX_FROM + rank for rank, word in enumerate(words[:own], start=1)})
+        self[""] = 0  # between two separators
+        self._rare = RareWords(words[own:])
+
+    def __missing__(self, word: str) -> int:
+        return UNKNOWN if word in self._rare else 0
+
+
 class TextEncoder:
     """Turns texts into windows of shape (n, maxlen), int32, padded in front with 0.
 
@@ -112,8 +132,7 @@ class TextEncoder:
             raise ValueError(f"num_words must exceed {INDEX_FROM} and maxlen 0: {num_words}, {maxlen}")
         self.maxlen = maxlen
         self.windows: Windows = windows
-        own = words[: num_words - INDEX_FROM - 1]
-        self._ids = dict.fromkeys(words, UNKNOWN) | {w: r + INDEX_FROM for r, w in enumerate(own, start=1)}
+        self._ids = _Ids(words, num_words)
 
     def encode(self, text: str) -> Encoded:
         """Reads no more of `text` than its windows need; never fails, and gives one window at least."""
@@ -129,7 +148,7 @@ class TextEncoder:
     def locate(self, text: str) -> list[Word]:
         """Every word of the whole text."""
         found = re.finditer("[^ ]+", _normalise(text))
-        return [Word(*match.span(), self._ids.get(match.group(), 0)) for match in found]
+        return [Word(*match.span(), self._ids[match.group()]) for match in found]
 
     def pack(self, ids: Ids) -> Ids:
         """The windows of a text whose words have these ids: what `encode` makes of it."""
@@ -152,7 +171,7 @@ class TextEncoder:
 
     def _lookup(self, words: Iterable[str]) -> list[int]:
         """The ids of those words that the word index holds."""
-        return list(filter(None, map(self._ids.get, words)))
+        return list(filter(None, map(self._ids.__getitem__, words)))
 
     def _pack(self, words: list[str], ids: list[int], *, cut: bool = False) -> Encoded:
         """`words`: those read, with the empty ones between two separators; `ids`: what becomes of them."""
@@ -194,7 +213,7 @@ class TextEncoder:
         reach = 0
         for word in words:
             reach += 1
-            ids -= word in self._ids
+            ids -= self._ids[word] > 0
             if ids <= 0:
                 break
         return reach

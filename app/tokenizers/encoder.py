@@ -27,7 +27,7 @@ class PieceEncoder(TextEncoder):
 
     def locate(self, text: str) -> list[Word]:
         return [
-            Word(start + first, start + last, self._ids.get(word, 0))
+            Word(start + first, start + last, self._ids[word])
             for start, end in self.tokenizer.pieces(text)
             for word, first, last in self.tokenizer.find(text[start:end])
         ]
