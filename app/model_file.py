@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from app import hdf5
 from app.errors import BundleError, UnsupportedLayerError
 
 MAX_MODEL_BYTES: Final = 256 * 2**20
@@ -37,7 +37,8 @@ _END: Final = struct.Struct("<4s4H2LH")
 _LOCATOR_BYTES: Final = 20
 """An archive's last record, and the one before it in archives that are large (APPNOTE.TXT, 4.3.15 and 4.3.16)."""
 
-_MEMBERS: Final = {"metadata.json", "config.json", "model.weights.h5"}
+WEIGHTS: Final = "model.weights.h5"
+_MEMBERS: Final = {"metadata.json", "config.json", WEIGHTS}
 _MODULES: Final = ("keras", "keras.layers", "keras.initializers", "keras.regularizers", "keras.constraints")
 _MODEL_MODULES: Final = ("keras", "keras.src.models.functional", "keras.src.models.sequential")
 TRUSTED: Final = frozenset(
@@ -98,9 +99,8 @@ def parse(data: bytes, path: Path) -> ModelFile:
             _check_members(path, archive.infolist())
             config = json.loads(archive.read("config.json"))
             # Read at once: a member opened as a stream is read again from its start for each step back.
-            content = archive.read("model.weights.h5")
-            with h5py.File(io.BytesIO(content), "r") as weights:
-                model = _assemble(path, config, _open_weights(path, weights, len(content)))
+            content = archive.read(WEIGHTS)
+            model = _assemble(path, config, _read_weights(path, content))
             _ = model.vocabulary, model.steps  # so that whoever asks later gets an answer
             return model
     except BundleError:
@@ -245,43 +245,23 @@ def _output_of(path: Path, config: dict[str, Any], layers: list[Layer]) -> str:
     return name
 
 
-def _open_weights(path: Path, weights: h5py.File, room: int) -> dict[str, dict[str, NDArray[np.float32]]]:
-    """Layer's group -> its weights by their path in it. Follows no link, and reads nothing unchecked.
-
-    No attributes either: a text of no fixed length can crash HDF5 or keep it busy for ever. `room`: bytes that all data
-    together may have, which are the file's own; one array may stand there under many names.
-    """
+def _read_weights(path: Path, content: bytes) -> dict[str, dict[str, NDArray[np.float32]]]:
+    """Layer's group -> its weights by their path in it. An optimizer's state and random generators' are left out."""
+    try:
+        found = hdf5.read_arrays(content, MAX_NODES)
+    except hdf5.FormatError as error:
+        raise BundleError(path, str(error)) from None
     arrays: dict[str, dict[str, NDArray[np.float32]]] = {}
-    stack, left = [("", weights)], MAX_NODES
-    while stack:
-        place, group = stack.pop()
-        for key in group:
-            left -= 1
-            node = _follow(path, group, key) if left else None
-            steps = f"{place}/{key}".split("/")[1:]
-            if node is None:
-                raise BundleError(path, f"it holds more than {MAX_NODES} groups and arrays")
-            if isinstance(node, h5py.Group):
-                stack.append((f"{place}/{key}", node))
-                continue
-            if node.external or node.is_virtual or node.chunks or node.nbytes > room:
-                raise BundleError(path, f"{node.name} is not plain data of a sane size")  # nor may Keras read it
-            room -= node.nbytes
-            if steps[0] == "layers" and "seed_generator" not in steps:
-                arrays.setdefault(steps[1], {})["/".join(steps[2:])] = _read(path, node)
+    for place, array in found.items():
+        _, top, *steps = place.split("/")
+        if top == "layers" and "seed_generator" not in steps:
+            arrays.setdefault(steps[0], {})["/".join(steps[1:])] = _check_weights(path, place, array)
     return arrays
 
 
-def _follow(path: Path, group: h5py.Group, key: str) -> h5py.Group | h5py.Dataset:
-    if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-        raise BundleError(path, f"{group.name}/{key} is a link to somewhere else")
-    return group[key]
-
-
-def _read(path: Path, node: h5py.Dataset) -> NDArray[np.float32]:
-    if node.dtype != np.float32:
-        raise BundleError(path, f"{node.name} is {node.dtype}; only float32 weights can be read")
-    array: NDArray[np.float32] = node[()]
+def _check_weights(path: Path, place: str, array: NDArray[Any]) -> NDArray[np.float32]:
+    if array.dtype != np.float32:
+        raise BundleError(path, f"{place} is {array.dtype}; only float32 weights can be read")
     if not np.isfinite(array).all():
-        raise BundleError(path, f"{node.name} holds values that are no numbers")
-    return array
+        raise BundleError(path, f"{place} holds values that are no numbers")
+    return array.astype(np.float32)

@@ -1,18 +1,23 @@
 """The engine for GPUs: Keras on TensorFlow. The only module of the service that imports either."""
 
+import io
 import logging
 import os
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any, Final
 
+import h5py
 import numpy as np
 
+from app import hdf5
 from app.bundle import MODEL, Bundle
 from app.engines.base import Precision, Probabilities
 from app.engines.cudnn import find_slow_layers
 from app.engines.quiet import native_stderr_muted
 from app.errors import BundleError
+from app.model_file import MAX_NODES, WEIGHTS
 from app.text import Ids
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -43,7 +48,7 @@ class KerasEngine:
     def __init__(self, bundle: Bundle, maxlen: int, labels: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / MODEL
-            path.write_bytes(bundle.model_bytes)
+            _rewrite(bundle.model_bytes, path)
             try:
                 self._model = keras.saving.load_model(path, compile=False, safe_mode=True)
             except Exception as error:
@@ -77,3 +82,19 @@ class KerasEngine:
         compiled = function.get_concrete_function(tf.TensorSpec((size, self._maxlen), tf.int32))
         compiled(tf.zeros((size, self._maxlen), tf.int32))
         return compiled
+
+
+def _rewrite(data: bytes, path: Path) -> None:
+    """A model file with the same weights in a new HDF5 file: what reads those for Keras never reads a stranger's."""
+    with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(path, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            target.writestr(name, _rewrite_weights(content) if name == WEIGHTS else content)
+
+
+def _rewrite_weights(content: bytes) -> bytes:
+    out = io.BytesIO()
+    with h5py.File(out, "w") as file:
+        for place, array in hdf5.read_arrays(content, MAX_NODES).items():
+            file[place] = array
+    return out.getvalue()

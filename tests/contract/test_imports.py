@@ -14,7 +14,7 @@ NAMES = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuff
 
 FASTAPI = {"fastapi", "starlette"}
 DICTIONARIES = {"kiwipiepy", "sudachipy", "rjieba"}
-TENSORFLOW = {"keras", "tensorflow"}
+TENSORFLOW = {"keras", "tensorflow", "h5py"}
 ALLOWED_TO_TRAINING = {
     *("app.text", "app.tokenizers", "app.bundle", "app.engines", "app.errors", "app.model_file"),
     *("app.database", "app.feedback", "app.files.delimited", "app.files.unpack"),
@@ -60,7 +60,8 @@ def test_module_imports_only_what_lies_below_it(path: Path) -> None:
         assert "ray" not in tops
     assert not tops & DICTIONARIES or name == "app.tokenizers.libraries"
     if name == "app.text":
-        assert tops <= {"collections", "dataclasses", "math", "re", "typing", "numpy"}
+        assert tops <= {"collections", "dataclasses", "math", "re", "typing", "numpy", "app"}
+        assert {module for module in wanted if module.startswith("app")} == {"app.rare"}
 
 
 def test_there_is_no_cycle() -> None:

@@ -13,6 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -306,7 +307,7 @@ def replace_table(make: Callable[[Draft, h5py.Group], None]) -> Callable[[Draft]
     return spoil
 
 
-@hostile("model.keras", "is a link to somewhere else")
+@hostile("model.keras", "holds a link to somewhere else")
 @replace_table
 def external_link(draft: Draft, group: h5py.Group) -> None:
     """CVE-2026-1669."""
@@ -380,7 +381,7 @@ def many_arrays_that_were_never_written(draft: Draft) -> None:
     draft.weigh(change)
 
 
-@hostile("model.keras", "is not plain data of a sane size")
+@hostile("model.keras", "stands in two places")
 def one_array_under_many_names(draft: Draft) -> None:
     def change(file: h5py.File) -> None:
         table = file["layers/embedding/vars/0"]
@@ -390,7 +391,7 @@ def one_array_under_many_names(draft: Draft) -> None:
     draft.weigh(change)
 
 
-@hostile("model.keras", "holds more than")
+@hostile("model.keras", "stands in two places")
 def groups_that_hold_themselves(draft: Draft) -> None:
     def change(file: h5py.File) -> None:
         file["vars/again"] = file["vars"]
@@ -398,7 +399,31 @@ def groups_that_hold_themselves(draft: Draft) -> None:
     draft.weigh(change)
 
 
-@hostile("model.keras", "not a Keras model file (OSError")
+def join_trees(draft: Draft, children: Callable[[list[int]], dict[int, int]]) -> None:
+    """Makes nodes of trees, in which groups keep their members, hold 32 times another: `children` gives which."""
+    members = draft.members
+    content = bytearray(members[WEIGHTS])
+    trees = [place for place in range(0, len(content), 8) if content.startswith(b"TREE", place)]
+    for level, (node, child) in enumerate(sorted(children(trees).items(), reverse=True), start=1):
+        struct.pack_into("<BH", content, node + 5, level, 32)
+        for number in range(32):
+            struct.pack_into("<Q", content, node + 32 + 16 * number, child)
+    draft.write_members({**members, WEIGHTS: bytes(content)})
+
+
+@hostile("model.keras", "stands in two places")
+def tree_of_groups_that_holds_itself(draft: Draft) -> None:
+    """The HDF5 library walks it until its stack is gone."""
+    join_trees(draft, lambda trees: {tree: tree for tree in trees})
+
+
+@hostile("model.keras", "stands in two places")
+def tree_of_groups_that_branches_without_end(draft: Draft) -> None:
+    """2 to the 30th nodes, of which the library gives none before it has seen all."""
+    join_trees(draft, lambda trees: dict(pairwise(trees[:7])))
+
+
+@hostile("model.keras", "its weights are damaged")
 def weights_cut_off(draft: Draft) -> None:
     members = draft.members
     draft.write_members({**members, WEIGHTS: members[WEIGHTS][:100_000]})
