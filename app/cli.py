@@ -174,10 +174,11 @@ def _serve(options: argparse.Namespace) -> int:
     listener = _listen(settings.host, settings.port)
 
     from app import main as service
+    from app.child import Lifeline
     from app.protocol import ConnectionLimits
     from app.server import Server, Service, longest_stop_s
     from app.stores import look
-    from app.supervisor import Lifeline, Supervisor
+    from app.supervisor import Supervisor
 
     found = look(settings)
     connections = ConnectionLimits(settings.client_timeout_s, settings.keep_alive_s, settings.max_header_bytes, most)

@@ -12,10 +12,10 @@ from typing import Any, Final
 
 import uvicorn
 
+from app.child import Lifeline
 from app.errors import SentopicError
 from app.protocol import ConnectionLimits, bounded, sweep
 from app.scope import LEAVING
-from app.supervisor import Lifeline
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

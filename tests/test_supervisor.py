@@ -19,12 +19,14 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="re
 PLAY = """
 import os, signal, sys, time
 from pathlib import Path
-from app import logs, supervisor
+from app import child, logs, supervisor
 from app.errors import StartError
 from app.supervisor import Supervisor
 
 logs.configure("text")
-supervisor.HUNG_AFTER_S, supervisor.STUCK_AFTER_S, supervisor.BACKOFF_S = 0.6, 1.5, (0.0, 0.3)
+child.BEAT_S = 0.3
+child.HUNG_AFTER_S = supervisor.HUNG_AFTER_S = 0.6
+child.STUCK_AFTER_S, supervisor.BACKOFF_S = 1.5, (0.0, 0.3)
 here, workers, stop_s, ends = Path({here!r}), 2, 5.0, []
 
 def read():
@@ -176,6 +178,39 @@ def test_system_that_cannot_fork_for_a_while_is_asked_again(tmp_path: Path) -> N
         assert lives in play.workers
 
 
+ROOM = {
+    "for a process": "os.fork = lambda fork=os.fork: refuse(OSError(11, 'no room')) or fork()",
+    "for a pipe": "os.pipe = lambda pipe=os.pipe: refuse(OSError(24, 'no room')) or pipe()",
+    "for a thread": """
+import threading
+threading.Thread.start = lambda self, start=threading.Thread.start: refuse(RuntimeError('no room')) or start(self)
+""",
+}
+"""What a system that is full lacks."""
+
+REFUSE = """
+def refuse(error):
+    if (here / "crowded").exists():
+        raise error
+"""
+
+
+@pytest.mark.parametrize("place", ROOM.values(), ids=ROOM)
+def test_system_without_room_is_asked_again_for_a_reload_and_for_a_worker(tmp_path: Path, place: str) -> None:
+    with playing(tmp_path, REFUSE + place) as play:
+        dies, lives = play.workers
+        (tmp_path / "what").write_text("second")
+        (tmp_path / "crowded").touch()
+        play.send(signal.SIGHUP)
+        play.until(lambda: play.said.count("no reload could begin: no room; it is tried again in 0.3 s") >= 2)
+        os.kill(dies, signal.SIGKILL)
+        play.until(lambda: play.said.count("no room; another one starts in 0.3 s") >= 2)
+        assert lives in play.workers
+        (tmp_path / "crowded").unlink()
+        play.until(lambda: "2 new workers answer" in play.said)
+        play.until(lambda: len(play.workers) == 2)
+
+
 def test_reload_starts_new_workers_before_the_old_ones_go(tmp_path: Path) -> None:
     scene = """
     def work(what, lifeline):
@@ -251,6 +286,48 @@ def test_reload_that_hangs_keeps_the_parent_from_nothing(tmp_path: Path) -> None
         play.until(lambda: len(set(play.workers) - set(old)) == 2)
         play.send(signal.SIGTERM)
         assert play.process.wait(5) == 0
+
+
+def test_reload_that_takes_its_time_is_told_once(tmp_path: Path) -> None:
+    with playing(tmp_path, "supervisor.SILENT_S = 0.2") as play:
+        (tmp_path / "hangs").touch()
+        play.send(signal.SIGHUP)
+        play.until(lambda: "bundles are still being read, after 0.2 s" in play.said)
+        time.sleep(0.5)
+        assert play.said.count("still being read") == 1
+
+
+@pytest.mark.parametrize(
+    ("limits", "number", "why"),
+    [
+        ("supervisor.START_S = child.START_S = 1.0", signal.SIGCONT, "reading it took longer than 1 s"),
+        ("", signal.SIGSTOP, "reading it has stopped"),
+    ],
+    ids=["hangs", "stopped"],
+)
+def test_reload_that_never_ends_is_given_up(tmp_path: Path, limits: str, number: int, why: str) -> None:
+    with playing(tmp_path, limits) as play:
+        old = play.workers
+        (tmp_path / "hangs").touch()
+        play.send(signal.SIGHUP)
+        play.until(lambda: len(play.workers) == len(old) + 1)
+        (scout,) = set(play.workers) - set(old)
+        os.kill(scout, number)
+        play.until(lambda: play.said == f"sentopic: nothing was reloaded: {why}\n")
+        assert play.workers == old
+
+
+def test_reload_that_hangs_ends_with_its_parent(tmp_path: Path) -> None:
+    """It has the sockets on which nobody would answer any more."""
+    with playing(tmp_path) as play:
+        old = play.workers
+        (tmp_path / "hangs").touch()
+        play.send(signal.SIGHUP)
+        play.until(lambda: len(play.workers) == len(old) + 1)
+        orphans = play.workers
+        play.process.kill()
+        play.process.wait()
+        play.until(lambda: not any(is_alive(pid) for pid in orphans))
 
 
 def test_reload_that_crashes_takes_nobody_with_it(tmp_path: Path) -> None:
