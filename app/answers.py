@@ -19,6 +19,7 @@ class AnswerWarning(StrEnum):
     NO_KNOWN_WORDS = "no_known_words"
     MOSTLY_UNKNOWN_WORDS = "mostly_unknown_words"
     TEXT_CUT = "text_cut"
+    NUMERIC_OVERFLOW = "numeric_overflow"
 
     @property
     def detail(self) -> str:
@@ -29,6 +30,10 @@ _DETAILS: Final = {
     AnswerWarning.NO_KNOWN_WORDS: "The model knows no word of the text; the scores are the labels' shares in training.",
     AnswerWarning.MOSTLY_UNKNOWN_WORDS: "The model knows less than half of the words that it read.",
     AnswerWarning.TEXT_CUT: "The text is longer than what the model reads; the rest was left out.",
+    AnswerWarning.NUMERIC_OVERFLOW: (
+        "The model's numbers overflowed on the text or a part of it, which counts for nothing; if no part is left, "
+        "the scores are the labels' shares in training."
+    ),
 }
 
 
@@ -65,7 +70,8 @@ class Interpreter:
 
     def answer(self, encoded: Encoded, probabilities: Probabilities | None = None) -> Answer:
         """`probabilities` (windows, labels): the engine's for the text's windows; None where no word is known."""
-        scores = self._shares if probabilities is None else self.manifest.scores(probabilities)
+        told = [] if probabilities is None else [any(row) for row in probabilities.tolist()]
+        scores = self.manifest.scores(probabilities) if probabilities is not None and any(told) else self._shares
         warnings = []
         if not encoded.known:
             warnings.append(AnswerWarning.NO_KNOWN_WORDS)
@@ -73,7 +79,9 @@ class Interpreter:
             warnings.append(AnswerWarning.MOSTLY_UNKNOWN_WORDS)
         if encoded.cut:
             warnings.append(AnswerWarning.TEXT_CUT)
+        if not all(told):
+            warnings.append(AnswerWarning.NUMERIC_OVERFLOW)
         ranking = sorted(range(len(scores)), key=scores.__getitem__, reverse=True)
         unsure = scores[ranking[0]] < self.manifest.calibration.uncertain_below
-        uncertain = encoded.mostly_unknown or unsure
+        uncertain = encoded.mostly_unknown or unsure or not all(told)
         return Answer(scores, ranking, uncertain, encoded.total, encoded.known, len(encoded.windows), warnings)

@@ -172,7 +172,7 @@ class _Reader:
                 at = _ENTRY.unpack_from(self._content, entry)[0]
                 start, end = names + at, names + min(size, at + _MOST_NAME_BYTES + 1)
                 name = self._content[start : self._content.index(b"\0", start, end)]
-                if name <= last or b"/" in name:
+                if name <= last or name == b"." or b"/" in name:  # to the library, "." is no step of a path
                     raise FormatError(f"{path} has members of wrong names")
                 last = name
                 yield name.decode("ascii"), entry

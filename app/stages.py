@@ -6,16 +6,17 @@ from time import perf_counter
 class Stages:
     """`read` the body, `encode` texts, wait in the `queue`, run the `engine`, `answer`: what those that happened took.
 
-    A batch's texts are encoded while others are in the queue or the engine, so that its stages overlap.
+    A batch's texts are encoded while others are in the queue or the engine, so that its stages overlap. The engine's
+    is no longer than what has passed: parts of one request that ran together count once.
     """
 
-    __slots__ = ("_last", "model", "seconds", "windows")
+    __slots__ = ("_last", "_ran", "model", "seconds", "windows")
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self.model, self.windows = "", 0
         """Which model was asked, and about how many windows so far."""
-        self._last = perf_counter()
+        self._last = self._ran = perf_counter()
 
     def begin(self) -> None:
         """What comes now belongs to the stage that ends next."""
@@ -32,9 +33,10 @@ class Stages:
 
     def add_run(self, queue_s: float, engine_s: float) -> None:
         """The engine has just run, after a wait. Begins what comes now."""
-        self.add("queue", queue_s)
-        self.add("engine", engine_s)
         self.begin()
+        self.add("queue", queue_s)
+        self.add("engine", min(engine_s, self._last - self._ran))
+        self._ran = self._last
 
     def server_timing(self) -> str:
         """The value of a `Server-Timing` header (https://www.w3.org/TR/server-timing/), in milliseconds."""

@@ -55,6 +55,16 @@ def test_text_without_a_known_word_has_the_labels_shares(interpreter: Interprete
     assert found.warnings == [AnswerWarning.NO_KNOWN_WORDS]
 
 
+def test_part_on_which_the_model_overflowed_counts_for_nothing_and_that_is_said(interpreter: Interpreter) -> None:
+    text = interpreter.encode("good good")
+    whole = interpreter.answer(text, np.zeros((2, 2), np.float32))
+    part = interpreter.answer(text, np.array([[0, 0], [0.1, 0.9]], np.float32))
+    assert (whole.scores, part.ranking) == ([0.7, 0.3], [1, 0])
+    assert whole.warnings == part.warnings == [AnswerWarning.NUMERIC_OVERFLOW]
+    assert whole.uncertain
+    assert part.uncertain
+
+
 def test_text_that_is_too_long_is_not_read(interpreter: Interpreter) -> None:
     assert interpreter.encode("good " * 6).known == 3
     with pytest.raises(TextTooLongError, match="30"):

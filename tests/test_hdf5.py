@@ -140,6 +140,13 @@ def test_what_weights_need_not_be_is_refused(edit: Callable[[h5py.File], None]) 
     refuse(change(edit, small()), "is not plain data|link to somewhere else")
 
 
+@pytest.mark.parametrize("name", [b".", b"a/b", b"", b"zzzzzzzz"])
+def test_names_that_the_library_would_read_otherwise_are_refused(name: bytes) -> None:
+    """It leaves "." out of a path, parts one at "/", and finds no member that is out of order."""
+    content = small().replace(b"dense_11\0", name.ljust(9, b"\0"))
+    refuse(content, "members of wrong names")
+
+
 def test_type_that_stands_elsewhere_is_refused() -> None:
     def share(file: h5py.File) -> None:
         file["kind"] = np.dtype("f4")

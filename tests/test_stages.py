@@ -3,6 +3,8 @@
 import re
 from time import perf_counter, sleep
 
+import pytest
+
 from app.stages import Stages, TimedStages
 
 
@@ -16,6 +18,15 @@ def test_a_stage_lasts_from_the_last_end_or_beginning() -> None:
     assert list(stages.seconds) == ["read", "queue", "answer"]
     assert stages.seconds["queue"] == 0.75
     assert 0 <= stages.seconds["answer"] <= stages.seconds["read"] + 0.1
+
+
+def test_parts_of_a_request_that_ran_together_count_once() -> None:
+    begin, stages = perf_counter(), Stages()
+    for _ in range(3):
+        sleep(0.003)
+        stages.add_run(0.001, 0.1)
+    assert 0.009 <= stages.seconds["engine"] <= perf_counter() - begin
+    assert stages.seconds["queue"] == pytest.approx(0.003)
 
 
 def test_header_has_milliseconds() -> None:

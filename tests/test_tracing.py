@@ -207,8 +207,8 @@ def test_trace_that_its_caller_does_not_keep_is_not_kept(traffic: Traffic) -> No
     ("name", "called", "status", "stages"),
     [
         ("strange", "GET", 404, []),
-        ("bad", "POST /predict/topic", 422, []),
-        ("refused", "POST /predict/topic", 503, []),
+        ("bad", "POST /predict/topic", 422, ["read"]),
+        ("refused", "POST /predict/topic", 503, ["read"]),
         ("batch", "POST /predict/topic/batch", 200, STAGES),
         ("probe", "GET /health/ready", 200, []),
     ],

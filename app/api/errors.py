@@ -174,6 +174,8 @@ def answer(error: errors.SentopicError, scope: Mapping[str, Any]) -> Response:
     if isinstance(error, errors.UnauthorizedError):
         headers["WWW-Authenticate"] = "Bearer"
     if stages := scope.get(STAGES):
+        if not stages.seconds:  # whoever refused it was reading
+            stages.end("read")
         headers["Server-Timing"] = stages.server_timing()
     return respond(problem, headers)
 

@@ -38,5 +38,14 @@ class Engine(Protocol):
 
         Windows are as `TextEncoder` makes them: padded in front alone, with one id at least.
         A model with one output (the probability of the second of two labels) gives two columns.
+        A row of zeros stands for a window on which the model's numbers overflowed: see `blank_overflows`.
         """
         ...
+
+
+def blank_overflows(answers: Probabilities) -> Probabilities:
+    """Zeros for each row with a value that is no number, so that none gets any further."""
+    if np.isfinite(answers).all():
+        return answers
+    blanked: Probabilities = np.where(np.isfinite(answers).all(axis=1, keepdims=True), answers, np.float32(0))
+    return blanked

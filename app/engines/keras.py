@@ -13,7 +13,7 @@ import numpy as np
 
 from app import hdf5
 from app.bundle import MODEL, Bundle
-from app.engines.base import Precision, Probabilities
+from app.engines.base import Precision, Probabilities, blank_overflows
 from app.engines.cudnn import find_slow_layers
 from app.engines.quiet import native_stderr_muted
 from app.errors import BundleError
@@ -67,7 +67,7 @@ class KerasEngine:
         largest = BATCH_SIZES[-1]
         parts = [self._predict(ids[start : start + largest]) for start in range(0, len(ids), largest)]
         p = np.concatenate(parts)
-        return np.concatenate([1 - p, p], axis=1) if p.shape[1] == 1 else p
+        return blank_overflows(np.concatenate([1 - p, p], axis=1) if p.shape[1] == 1 else p)
 
     def _predict(self, ids: Ids) -> Probabilities:
         size = next(size for size in BATCH_SIZES if size >= len(ids))
@@ -96,5 +96,6 @@ def _rewrite_weights(content: bytes) -> bytes:
     out = io.BytesIO()
     with h5py.File(out, "w") as file:
         for place, array in hdf5.read_arrays(content, MAX_NODES).items():
-            file[place] = array
+            if place.startswith("/layers/"):
+                file[place] = array
     return out.getvalue()

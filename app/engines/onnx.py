@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from app.engines.base import EngineOptions, Precision, Probabilities
+from app.engines.base import EngineOptions, Precision, Probabilities, blank_overflows
 from app.engines.compile import Compiled, compile_graph
 from app.model_file import ModelFile
 from app.text import PAD, Ids
@@ -88,8 +88,7 @@ class OnnxEngine:
         rows = len(ids)
         feed = {name: table[skipped].repeat(rows, axis=1) for name, table in self._states.items()}
         feed["ids"] = np.ascontiguousarray(ids[:, skipped:])
-        answer: Probabilities = self._session.run(self._output, feed)[0]
-        return answer
+        return blank_overflows(self._session.run(self._output, feed)[0])
 
     def _read_padding(self, compiled: Compiled) -> dict[str, NDArray[np.float32]]:
         """Each state's values (maxlen, 1, 1, channels) after 0, 1, ... steps of padding."""

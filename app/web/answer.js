@@ -4,7 +4,7 @@ import { make } from "./elements.js";
 import { count, counted, percent } from "./numbers.js";
 import { showScores } from "./scores.js";
 
-const OF_WORDS = new Set(["no_known_words", "mostly_unknown_words"]);
+const REASONS = new Set(["no_known_words", "mostly_unknown_words", "numeric_overflow"]);
 
 export function showAnswer(answer, model, nameOf) {
   return [
@@ -32,7 +32,7 @@ function state(answer, model) {
   if (!answer.uncertain) {
     return make("p", {}, make("b", {}, "Sure enough."), " ", kept(model) ?? "Its confidence is above the level that this model needs.");
   }
-  const ofWords = answer.warnings.filter(({ code }) => OF_WORDS.has(code));
+  const ofWords = answer.warnings.filter(({ code }) => REASONS.has(code));
   const low = answer.confidence < model.uncertain_below;
   return [
     make("p", {}, make("b", {}, "Uncertain: do not rely on it.")),
@@ -56,7 +56,7 @@ function kept(model) {
 }
 
 function cut(answer) {
-  const others = answer.warnings.filter(({ code }) => !OF_WORDS.has(code));
+  const others = answer.warnings.filter(({ code }) => !REASONS.has(code));
   return others.map(({ detail }) => make("p", { class: "remark" }, detail));
 }
 

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from app.bundle import Bundle, read_bundle
+from app.engines.onnx import OnnxEngine
 from app.engines.open import open_engine
 from app.settings import SHIPPED
+from tests.faults.hostile import Draft
 
-pytest.importorskip("keras")
+keras = pytest.importorskip("keras")
 
 BUNDLES = sorted(SHIPPED.glob("*/*"))
 TOLERANCE = 1e-5
@@ -72,3 +74,28 @@ def test_keras_engine_warns_of_layers_that_a_gpu_runs_step_by_step(
     monkeypatch.setattr(engine, "find_slow_layers", lambda _: ["layer first (LSTM): activation is relu"])
     open_engine(bundle, "keras")
     assert "layer first (LSTM): activation is relu: it runs step by step on this GPU" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["onnx", "keras"])
+def test_window_on_which_the_numbers_overflow_is_a_row_of_zeros(name: str, tmp_path: Path) -> None:
+    """As after a training that went wrong where no golden text looks: NaN would be an answer that is no JSON."""
+    draft = Draft(SHIPPED / "topic" / "gru", tmp_path / "topic" / "gru", tmp_path)
+    rare = 19_990
+    layers = keras.layers
+    network = [layers.Embedding(20_000, 4), layers.GlobalMaxPooling1D(), layers.Dense(46, "softmax", name="last")]
+    model = keras.Sequential([keras.Input((100,)), *network])
+    table, kernel, bias = model.get_weights()
+    table[rare], kernel[:, 0] = 3e38, 1e3
+    model.set_weights([table, kernel, bias])
+    model.save(draft.model)
+    draft.write_members(draft.members)
+    draft.seal()
+    bundle = read_bundle(draft.directory)
+    ids = np.zeros((3, 100), np.int32)
+    ids[:, -3:] = [[1, 5, 6], [1, 5, rare], [1, 7, 8]]
+    from app.engines.keras import KerasEngine
+
+    engine = KerasEngine(bundle, 100, 46) if name == "keras" else OnnxEngine(bundle.model, 100, 46)
+    answers = engine.predict(ids)
+    assert not answers[1].any()
+    np.testing.assert_allclose(answers[[0, 2]].sum(axis=1), 1, atol=1e-5)
