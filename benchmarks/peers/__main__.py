@@ -134,7 +134,7 @@ def main() -> None:
     pythons = {peer.name: install(peer, work) for peer in peers}
     found: dict[str, list[dict[str, Any]]] = {peer.name: [] for peer in peers}
     for turn in range(options.rounds):
-        for peer in peers:
+        for peer in peers[turn % len(peers) :] + peers[: turn % len(peers)]:  # nobody is always the first
             print(f"round {turn + 1}: {peer.name} ... ", end="", flush=True)
             found[peer.name].append(measure(peer, pythons[peer.name], bundle, work, options.seconds))
             print(json.dumps(found[peer.name][-1]), flush=True)
