@@ -83,7 +83,7 @@ class _Reader:
         groups = [("", self._root())]
         while groups:
             place, group = groups.pop()
-            for name, entry in self._members(place, group):
+            for name, entry in self._members(place or "/", group):
                 path = f"{place}/{name}"
                 nodes += 1
                 if nodes >= self._max_nodes or path.count("/") > _MOST_DEPTH:
