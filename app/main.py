@@ -16,6 +16,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app import __version__
 from app.api import docs, errors, feedback, jobs, openapi, pages, papers, routes, security, stream
+from app.api.direct import Shortcut
 from app.api.edge import Edge
 from app.api.questions import Questions
 from app.api.traced import Traced
@@ -184,6 +185,7 @@ def create_app(
     papers.install(app, catalog)
     pages.install(app)
     docs.install(app)
+    app.add_middleware(Shortcut, routes=app.router.routes)
     if guard is not None:
         app.add_middleware(security.Guarded, guard=guard)
     if settings.cors_origins:  # around the guard, whose refusals pages read too; browsers ask first, without a key

@@ -1,24 +1,33 @@
 """The service with two routes more: the same request and answer, and no model in between.
 
+`python -m benchmarks.empty --port PORT` runs it as `sentopic serve` runs the service.
+
 `POST /empty/fastapi` is as FastAPI's documentation has it, the request's and the answer's model in the function's
 signature. `POST /empty` has nothing in it that the service's own routes do not have: what is left is what the way
 through FastAPI, uvicorn and JSON costs, and the limit for them.
 """
 
+import sys
+from typing import Any
+
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
+from app import cli
+from app import main as service
 from app.answers import Answer
 from app.api import routes, schemas
 from app.api.body import read_json
+from app.api.direct import WholeRoute
 from app.api.edge import ID
-from app.main import create_app as create_service
 from app.settings import load_settings
 from app.stages import Stages
 
+_create_service = service.create_app
 
-def create_app() -> FastAPI:
-    app, settings = create_service(), load_settings()
+
+def create_app(*given: Any) -> FastAPI:
+    app, settings = _create_service(*given), load_settings()
     manifest = app.state.catalog.find("sentiment").manifest
     scores = list(manifest.golden[0].scores)
 
@@ -33,8 +42,13 @@ def create_app() -> FastAPI:
         return schemas.AnswerOut.model_validate(content)
 
     add = app.router.add_api_route
-    add("/empty", answer_without_a_model, methods=["POST"], route_class_override=routes.DirectRoute)
+    add("/empty", answer_without_a_model, methods=["POST"], route_class_override=WholeRoute)
     add("/empty/fastapi", answer_as_documented, methods=["POST"], response_model_exclude_none=True)
     for _ in range(2):
         app.router.routes.insert(0, app.router.routes.pop())  # where the tasks' routes are
     return app
+
+
+if __name__ == "__main__":
+    service.create_app = create_app
+    sys.exit(cli.main(["serve", *sys.argv[1:]]))

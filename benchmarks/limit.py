@@ -73,11 +73,10 @@ def measure_service(bundle: Bundle, seconds: float) -> dict[str, float]:
     texts = make_texts(bundle.words, BATCH, WORDS)
     singles = [json.dumps({"text": text}).encode() for text in texts[:64]]
     batch = json.dumps({"texts": texts}).encode()
-    command = [sys.executable, "-m", "uvicorn", "--factory", "benchmarks.empty:create_app", "--port", str(PORT)]
-    plain = ["--log-level", "warning", "--no-access-log", "--no-proxy-headers", "--no-server-header"]
+    command = [sys.executable, "-m", "benchmarks.empty", "--port", str(PORT)]
     url = f"http://127.0.0.1:{PORT}"
     environment = {"PYTHONPATH": str(ROOT)}
-    with serve([*command, *plain], environment, f"{url}/predict/sentiment", singles[0], Path(os.devnull)):
+    with serve(command, environment, f"{url}/predict/sentiment", singles[0], Path(os.devnull)):
         row = {}
         for connections in (1, 64):
             for name, route in ROUTES.items():

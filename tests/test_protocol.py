@@ -1,7 +1,7 @@
 """One connection's clock, without a network: the transport is a fake that says what its client has not read."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -16,19 +16,28 @@ class Line:
 
     def __init__(self) -> None:
         self.unread = 0
-        self.aborted = False
+        self.sent: list[bytes] = []
+        """Packets."""
+        self.aborted = self.closed = False
 
     def write(self, data: bytes) -> None:
         self.unread += len(data)
+        self.sent.append(data)
+
+    def writelines(self, pieces: Iterable[bytes]) -> None:
+        self.write(b"".join(pieces))
 
     def get_write_buffer_size(self) -> int:
         return self.unread
+
+    def close(self) -> None:
+        self.closed = True
 
     def abort(self) -> None:
         self.aborted = True
 
     def is_closing(self) -> bool:
-        return self.aborted
+        return self.aborted or self.closed
 
     def get_extra_info(self, _: str) -> None:
         return None
@@ -54,9 +63,63 @@ def connection(line: Line) -> Iterator[BoundedProtocol]:
     loop.close()
 
 
+def turn(connection: BoundedProtocol) -> None:
+    """The event loop's next one."""
+    connection.loop.run_until_complete(asyncio.sleep(0))
+
+
+def send(connection: BoundedProtocol, data: bytes) -> None:
+    connection.transport.write(data)
+    turn(connection)
+
+
+def test_header_and_body_are_one_packet(connection: BoundedProtocol, line: Line) -> None:
+    for _ in range(2):
+        connection.transport.write(b"header ")
+        connection.transport.write(b"body")
+        turn(connection)
+    assert line.sent == [b"header body"] * 2
+
+
+def test_header_goes_alone_where_its_body_is_not_there_yet(connection: BoundedProtocol, line: Line) -> None:
+    connection.transport.write(b"header ")
+    assert connection.transport.get_write_buffer_size() == 7
+    turn(connection)
+    connection.transport.write(b"body")
+    turn(connection)
+    assert line.sent == [b"header ", b"body"]
+
+
+def test_many_pieces_that_are_written_at_once_go_in_order_and_none_is_kept_long(
+    connection: BoundedProtocol, line: Line
+) -> None:
+    for piece in (b"a", b"b", b"c", b"d", b"e"):
+        connection.transport.write(piece)
+    assert line.sent == [b"ab", b"cd"]
+    turn(connection)
+    assert line.sent == [b"ab", b"cd", b"e"]
+
+
+def test_what_is_held_is_sent_before_a_connection_closes(connection: BoundedProtocol, line: Line) -> None:
+    connection.transport.write(b"header")
+    connection.transport.close()
+    turn(connection)
+    assert (line.sent, line.closed) == ([b"header"], True)
+
+
+@pytest.mark.parametrize("gone", ["aborted", "lost"])
+def test_nothing_is_sent_to_a_connection_that_is_gone(connection: BoundedProtocol, line: Line, gone: str) -> None:
+    connection.transport.write(b"header")
+    if gone == "aborted":
+        connection.transport.abort()
+    line.aborted = True
+    turn(connection)
+    assert not line.sent
+
+
 def test_little_that_is_never_read_is_cut_off(connection: BoundedProtocol, line: Line) -> None:
     """As little as no transport complains of."""
-    connection.transport.write(b"a")
+    send(connection, b"a")
     for now in range(100, 111):
         connection.sweep(now)
     assert not line.aborted
@@ -65,7 +128,7 @@ def test_little_that_is_never_read_is_cut_off(connection: BoundedProtocol, line:
 
 
 def test_answer_that_is_read_a_little_at_a_time_is_cut_off(connection: BoundedProtocol, line: Line) -> None:
-    connection.transport.write(b"a" * 1_000)
+    send(connection, b"a" * 1_000)
     for now in range(100, 110):
         connection.sweep(now)
         connection.resume_writing()
@@ -78,7 +141,7 @@ def test_answer_that_is_written_a_little_at_a_time_has_no_more_time_for_it(
     connection: BoundedProtocol, line: Line
 ) -> None:
     for now in range(100, 112):
-        connection.transport.write(b"a" * 100)
+        send(connection, b"a" * 100)
         connection.sweep(now)
         line.unread = 1
     assert line.aborted
@@ -88,17 +151,17 @@ def test_answers_that_are_each_read_in_time_are_not_cut_off(connection: BoundedP
     """Something is always there to be read, but never for long the same."""
     for now in range(100, 150):
         connection.cycle = object()  # type: ignore[assignment]
-        connection.transport.write(b"a" * 100)
+        send(connection, b"a" * 100)
         connection.sweep(now)
         line.unread = min(line.unread, 150)
     assert not line.aborted
 
 
 def test_what_has_been_read_is_owed_no_more(connection: BoundedProtocol, line: Line) -> None:
-    connection.transport.write(b"a" * 1_000)
+    send(connection, b"a" * 1_000)
     connection.sweep(100)
     line.unread = 0
     connection.sweep(109)
-    connection.transport.write(b"a" * 1_000)
+    send(connection, b"a" * 1_000)
     connection.sweep(112)
     assert not line.aborted

@@ -11,10 +11,11 @@ from pydantic_core import to_json
 
 from app.api import errors, schemas
 from app.api.body import read_json
+from app.api.direct import DirectRoute
 from app.api.edge import ASKED
 from app.api.options import Options, parameter, read_options
 from app.api.questions import Questions
-from app.api.routes import DirectRoute, document_body
+from app.api.routes import document_body
 from app.api.security import Visitors
 from app.classifier import Catalog
 from app.errors import InvalidRequestError, TextTooLongError, UnknownFeedbackError

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 
 from app.api import errors
 from app.api.body import read_length
+from app.api.direct import DirectRoute
 from app.api.edge import ASKED
 from app.api.job_schemas import (
     COLUMN_SCHEMA,
@@ -33,7 +34,6 @@ from app.api.leaving import patient_until_left
 from app.api.options import Kind, Options, parameter, read_options
 from app.api.questions import Questions
 from app.api.results import Results, refuse_parquet_without_its_library, take_long
-from app.api.routes import DirectRoute
 from app.api.security import Visitors, name_client
 from app.classifier import Catalog
 from app.errors import ClientLeftError, NoJobsError, UnknownJobError, UnsupportedMediaTypeError

@@ -1,14 +1,12 @@
 """The routes: each task under its own name, then what describes the service."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Path, Request
 from fastapi.responses import PlainTextResponse, Response
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
-from starlette.types import Receive, Scope, Send
 
 from app import logs
 from app.admission import Admission
@@ -16,6 +14,7 @@ from app.answers import Answer
 from app.api import errors, schemas, tasks
 from app.api.body import describe_fault, read_json
 from app.api.departure import Departures
+from app.api.direct import WholeRoute
 from app.api.edge import ASKED, ID
 from app.classifier import Catalog, Classifier
 from app.errors import BatchTooLargeError, InvalidRequestError, RequestError
@@ -24,24 +23,6 @@ from app.settings import Settings
 from app.stages import Stages
 
 _PREDICT_ERRORS = (400, 404, 413, 415, 422, 503, 504)
-
-
-class DirectRoute(APIRoute):
-    """Its endpoint takes the request and gives the response: nothing is left for FastAPI to inject or to check.
-
-    So there is nothing to close after it either, and whatever it raises the application's own handlers answer.
-    """
-
-    def __init__(self, *given: Any, **options: Any) -> None:
-        super().__init__(*given, **options)
-        self.app = self._answer
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        return self.endpoint
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response: Response = await self.endpoint(Request(scope, receive, send))
-        await response(scope, receive, send)
 
 
 def install(
@@ -115,7 +96,7 @@ def _add_task(
         return respond(content, stages)
 
     common: dict[str, Any] = {
-        "route_class_override": DirectRoute,
+        "route_class_override": WholeRoute,
         "methods": ["POST"],
         "tags": ["predict"],
         "responses": errors.documented(*_PREDICT_ERRORS),

@@ -16,9 +16,9 @@ from starlette.types import Receive, Scope, Send
 from app import logs
 from app.answers import Answer
 from app.api import errors, schemas
+from app.api.direct import DirectRoute
 from app.api.edge import ASKED, ID
 from app.api.options import Options, parameter, read_options
-from app.api.routes import DirectRoute
 from app.api.security import Visitors, name_client
 from app.bulk import Bulk, Chunk, ChunkSize
 from app.classifier import Catalog, Classifier
