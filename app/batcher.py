@@ -209,11 +209,10 @@ class Batcher:
         """
         loop = asyncio.get_running_loop()
         now = self._clock()
-        steps = int(np.count_nonzero(ids))
-        if not background and self._may_run_at_once(len(ids), steps):
+        if not background and self._may_run_at_once(ids):
             self._had_turn = True
             loop.call_soon(self._end_turn)
-            return Predicted(self._run(ids, steps), 0.0, self._clock() - now)
+            return Predicted(self._run(ids), 0.0, self._clock() - now)
         ticket = _Ticket(ids, loop.create_future(), now, now + timeout_s, patient=patient, background=background)
         with self._lock:
             if background:
@@ -295,10 +294,11 @@ class Batcher:
         if not ticket.patient:
             self._impatient += windows
 
-    def _may_run_at_once(self, windows: int, steps: int) -> bool:
+    def _may_run_at_once(self, ids: Ids) -> bool:
         """If nobody else is there: one text in a turn of the event loop, or many would go one by one for ever."""
-        alone = not (self._busy or self._queue or self._had_turn)
-        return alone and windows <= self._max_batch and steps <= self._steps_per_s * _AT_ONCE_S
+        if self._busy or self._queue or self._had_turn or len(ids) > self._max_batch:
+            return False
+        return int(np.count_nonzero(ids)) <= self._steps_per_s * _AT_ONCE_S
 
     def _end_turn(self) -> None:
         self._had_turn = False
@@ -350,7 +350,7 @@ class Batcher:
                 started = self._clock()
                 try:
                     ids = batch.parts[0] if len(batch.parts) == 1 else np.concatenate(batch.parts)
-                    answers: Probabilities | Exception = self._run(ids, int(np.count_nonzero(ids)))
+                    answers: Probabilities | Exception = self._run(ids)
                 except Exception as error:  # noqa: BLE001 - whatever the engine raised is its askers' to see
                     answers = error
                 seconds = self._clock() - started
@@ -424,13 +424,13 @@ class Batcher:
             self._add_waiting(ticket, -share)
         return share
 
-    def _run(self, ids: Ids, steps: int) -> Probabilities:
-        """`steps`: those that are not padding, which is what an engine's time goes by."""
+    def _run(self, ids: Ids) -> Probabilities:
         started = self._clock()
         answers = self._engine.predict(ids)
         seconds = self._clock() - started
         self._observer.add_run(len(ids), seconds)
         if seconds > 0:
+            steps = int(np.count_nonzero(ids))  # without padding, which is what an engine's time goes by
             self._windows_per_s += _SMOOTHING * (len(ids) / seconds - self._windows_per_s)
             self._steps_per_s += _SMOOTHING * (steps / seconds - self._steps_per_s)
         return answers

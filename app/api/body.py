@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 import numpy as np
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
-from starlette.requests import ClientDisconnect
 
 from app.admission import Admission
 from app.errors import (
@@ -82,13 +81,16 @@ async def _read(request: Request, declared: bytes, max_bytes: int, admission: Ad
     body = bytearray()
     with admission.incoming() as room:
         try:
-            async for chunk in request.stream():
+            more = True
+            while more:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientLeftError
+                chunk, more = message.get("body", b""), message.get("more_body", False)
                 body += chunk
                 if len(body) > max_bytes:
                     raise BodyTooLargeError(max_bytes)
                 room.hold(len(chunk))
-        except ClientDisconnect:
-            raise ClientLeftError from None
         except asyncio.CancelledError:
             if not room.taken:
                 raise
