@@ -136,8 +136,8 @@ def bars_table(peers: Results, limit: Results, start: Results) -> str:
          limited("batch_share_of_bare"), 1),
         ("a 10-word text against a 100-word text, engine time", 0.35, 0.15, limited("short_over_long"), -1),
         ("the same against a text that fills one window (99 words)", 0.35, 0.15, limited("short_over_window"), -1),
-        ("start to ready, s", 1.5, 0.7, [start["start_s"]], -1),
-        ("memory, one worker, all models, MB: resident, after an answer of each", 150, 110, [start["memory_mb"]], -1),
+        ("start to ready, s", 1.5, 0.7, start["start_s"], -1),
+        ("memory, one worker, all models, MB: resident, after an answer of each", 150, 110, start["memory_mb"], -1),
         ("the same after 256 connections and large batches", 150, 110, [peers["peers"][OURS]["memory_mb"]], -1),
     ]  # fmt: skip
     cells = []

@@ -1,8 +1,9 @@
 """From the command to ready, and the memory that the service then holds, with every shipped model loaded.
 
-Writes benchmarks/results/start.json.
+`python -m benchmarks.start [--rounds N]`. Writes benchmarks/results/start.json.
 """
 
+import argparse
 import json
 import re
 import statistics
@@ -12,16 +13,18 @@ import time
 import urllib.request
 from pathlib import Path
 
-ROUNDS = 7
 RESULTS = Path(__file__).resolve().parent / "results" / "start.json"
 
 
 def main() -> None:
-    runs = [measure() for _ in range(ROUNDS)]
-    seconds, megabytes = (statistics.median(column) for column in zip(*runs, strict=True))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7)
+    rounds = parser.parse_args().rounds
+    seconds, megabytes = zip(*(measure() for _ in range(rounds)), strict=True)
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({"rounds": ROUNDS, "start_s": seconds, "memory_mb": megabytes}, indent=1) + "\n")
-    print(f"start to ready {seconds:.2f} s, resident {megabytes:.0f} MB (medians of {ROUNDS})")
+    RESULTS.write_text(json.dumps({"rounds": rounds, "start_s": seconds, "memory_mb": megabytes}, indent=1) + "\n")
+    told = f"start to ready {statistics.median(seconds):.2f} s, resident {statistics.median(megabytes):.0f} MB"
+    print(f"{told} (medians of {rounds})")
 
 
 def measure() -> tuple[float, float]:
