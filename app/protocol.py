@@ -175,7 +175,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unhurried = True
 
     def eof_received(self) -> None:
-        """Its client has gone: what is being done for it need not be sent, nor could it be."""
+        """Its client has gone: what is being done for it need not be sent, nor could it be. What is done can be."""
+        self.transport.release()
         if self.cycle is not None:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
@@ -296,17 +297,17 @@ class _Paired:
         self.written = 0
 
     def write(self, data: bytes) -> None:
-        if self._transport.is_closing():  # an answer that its client has not stayed for
+        if not data or self._transport.is_closing():  # an answer that its client has not stayed for
             return
         self.written += len(data)
         if self._held is None:
             self._held = data
-            self._loop.call_soon(self._release)
+            self._loop.call_soon(self.release)
         else:
-            pair, self._held = (self._held, data), None
-            self._transport.writelines(pair)
+            pair, self._held = b"".join((self._held, data)), None
+            self._transport.write(pair)
 
-    def _release(self) -> None:
+    def release(self) -> None:
         """Sends what is held, if nothing that was written since has taken it along."""
         data, self._held = self._held, None
         if data is not None and not self._transport.is_closing():
@@ -316,7 +317,7 @@ class _Paired:
         return int(self._transport.get_write_buffer_size()) + len(self._held or b"")
 
     def close(self) -> None:
-        self._release()
+        self.release()
         self._transport.close()
 
     def abort(self) -> None:

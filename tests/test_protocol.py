@@ -1,7 +1,7 @@
 """One connection's clock, without a network: the transport is a fake that says what its client has not read."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,9 +23,6 @@ class Line:
     def write(self, data: bytes) -> None:
         self.unread += len(data)
         self.sent.append(data)
-
-    def writelines(self, pieces: Iterable[bytes]) -> None:
-        self.write(b"".join(pieces))
 
     def get_write_buffer_size(self) -> int:
         return self.unread
@@ -105,6 +102,21 @@ def test_what_is_held_is_sent_before_a_connection_closes(connection: BoundedProt
     connection.transport.close()
     turn(connection)
     assert (line.sent, line.closed) == ([b"header"], True)
+
+
+def test_what_is_held_is_sent_to_a_client_that_has_said_its_last(connection: BoundedProtocol, line: Line) -> None:
+    connection.transport.write(b"header")
+    connection.eof_received()
+    line.close()  # as a transport does by itself then
+    turn(connection)
+    assert line.sent == [b"header"]
+
+
+def test_a_body_of_nothing_is_no_packet(connection: BoundedProtocol, line: Line) -> None:
+    """A transport may wait for ever to be rid of it."""
+    for piece in (b"", b"header", b"", b"body"):
+        connection.transport.write(piece)
+    assert line.sent == [b"headerbody"]
 
 
 @pytest.mark.parametrize("gone", ["aborted", "lost"])

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+import socket
 import time
 from typing import Any
 
@@ -58,6 +59,17 @@ def test_every_answer_has_the_headers_that_keep_browsers_safe(
     assert "access-control-allow-origin" not in headers
     assert "server" not in headers
     assert len(headers.get_list("content-security-policy")) == 1
+
+
+def test_client_that_sends_no_more_is_answered_whole(server: str) -> None:
+    where = httpx.URL(server)
+    for _ in range(20):
+        with socket.create_connection((where.host, where.port or 80), timeout=10) as line:
+            line.sendall(b"HEAD /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            line.shutdown(socket.SHUT_WR)
+            answer = b"".join(iter(lambda: line.recv(4_096), b""))
+        assert answer.startswith(b"HTTP/1.1 405 ")
+        assert answer.endswith(b"\r\n\r\n")
 
 
 def test_answer_names_the_request(client: httpx.Client) -> None:
