@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -75,12 +76,12 @@ def _proportional_kb(pid: int) -> int:
 def serve(
     command: Sequence[str | Path], environment: Mapping[str, str], url: str, body: bytes, log: Path
 ) -> Iterator[Running]:
-    """Runs `command` in a process group of its own until the block is left."""
+    """Runs `command` in a process group of its own until the block is left, as on a machine that it is new to."""
+    jobs = tempfile.TemporaryDirectory()
+    environment = {**os.environ, "SENTOPIC_JOBS": jobs.name, **environment}
     started = time.perf_counter()
     with open(log, "ab") as stream:
-        process = subprocess.Popen(
-            command, env={**os.environ, **environment}, stdout=stream, stderr=stream, start_new_session=True
-        )
+        process = subprocess.Popen(command, env=environment, stdout=stream, stderr=stream, start_new_session=True)
     try:
         while True:
             try:
@@ -93,6 +94,7 @@ def serve(
         yield Running(process.pid, time.perf_counter() - started)
     finally:
         _stop(process)
+        jobs.cleanup()
 
 
 def ask(url: str, body: bytes) -> Any:
