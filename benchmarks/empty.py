@@ -36,10 +36,11 @@ def create_app(*given: Any) -> FastAPI:
         answer = Answer(scores, [0, 1], False, 0, 0, 0, [])
         return routes.respond(schemas.answer_out(manifest, answer, asked.top_k, request.scope[ID]), Stages())
 
-    async def answer_as_documented(request: Request, asked: schemas.PredictRequest) -> schemas.AnswerOut:
-        answer = Answer(scores, [0, 1], False, 0, 0, 0, [])
-        content = schemas.answer_out(manifest, answer, asked.top_k, request.scope[ID])
-        return schemas.AnswerOut.model_validate(content)
+    content = schemas.answer_out(manifest, Answer(scores, [0, 1], False, 0, 0, 0, []), 2, "8a487d1a49989cc3")
+    constant = schemas.AnswerOut.model_validate(content)
+
+    async def answer_as_documented(asked: schemas.PredictRequest) -> schemas.AnswerOut:  # noqa: ARG001 - FastAPI reads it
+        return constant
 
     add = app.router.add_api_route
     add("/empty", answer_without_a_model, methods=["POST"], route_class_override=WholeRoute)

@@ -28,7 +28,7 @@ end
 done = function(summary, latency)
   local e = summary.errors
   io.write(string.format('{"requests": %%d, "us": %%d, "p50": %%.1f, "p99": %%.1f, "errors": %%d}',
-    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
+    summary.requests - e.status, summary.duration, latency:percentile(50), latency:percentile(99),
     e.connect + e.read + e.write + e.status + e.timeout))
 end
 """
@@ -39,7 +39,7 @@ SETTLED_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Of one run: `core` is the share of one core that the load generator itself took."""
+    """Of one run: `requests_per_s` have had a good answer; `core` is the share of one that the load generator took."""
 
     requests_per_s: float
     p50_ms: float

@@ -57,8 +57,8 @@ def describe_machine(machine: Results) -> str:
 def peers_table(peers: Results) -> str:
     heads = [
         "",
-        "1: p50, ms",
-        "8: p50, ms",
+        "1: p50, p99, ms",
+        "8: p50, p99, ms",
         "64: p50, p99, ms",
         "256: p50, p99, ms",
         "64: requests/s",
@@ -72,8 +72,8 @@ def peers_table(peers: Results) -> str:
         rows.append(
             [
                 f"**{name}**" if name == OURS else name,
-                f"{one['p50_ms']:.2f}",
-                f"{eight['p50_ms']:.1f}",
+                f"{one['p50_ms']:.2f}, {one['p99_ms']:.2f}",
+                f"{eight['p50_ms']:.1f}, {eight['p99_ms']:.1f}",
                 f"{many['p50_ms']:.0f}, {many['p99_ms']:.0f}",
                 f"{most['p50_ms']:.0f}, {most['p99_ms']:.0f}" if most["requests_per_s"] else "no answer in 10 s",
                 f"{many['requests_per_s']:,.0f}",
@@ -138,7 +138,8 @@ def bars_table(peers: Results, limit: Results, start: Results) -> str:
         ("the same against a text that fills one window (99 words)", 0.35, 0.15, limited("short_over_window"), -1),
         ("start to ready, s", 1.5, 0.7, start["start_s"], -1),
         ("memory, one worker, all models, MB: resident, after an answer of each", 150, 110, start["memory_mb"], -1),
-        ("the same after 256 connections and large batches", 150, 110, [peers["peers"][OURS]["memory_mb"]], -1),
+        ("the same after 256 connections and large batches, proportional set size", 150, 110,
+         [peers["peers"][OURS]["memory_mb"]], -1),
     ]  # fmt: skip
     cells = []
     for name, must, goal, values, sign in rows:
