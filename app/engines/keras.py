@@ -14,7 +14,7 @@ import numpy as np
 from app import hdf5
 from app.bundle import MODEL, Bundle
 from app.engines.base import Precision, Probabilities, blank_overflows
-from app.engines.cudnn import find_slow_layers
+from app.engines.cudnn import SlowLayer, find_slow_layers
 from app.engines.quiet import native_stderr_muted
 from app.errors import BundleError
 from app.model_file import MAX_NODES, WEIGHTS
@@ -25,6 +25,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with native_stderr_muted():
     import keras
     import tensorflow as tf
+
+# A GPU that rounds what it multiplies to ten bits would answer otherwise than a CPU, and not reproduce golden texts.
+tf.config.experimental.enable_tensor_float_32_execution(False)
 
 _log = logging.getLogger("sentopic")
 
@@ -57,11 +60,19 @@ class KerasEngine:
         outputs = self._model.output_shape[-1]
         if self._model.input_shape[1:] != (maxlen,) or outputs != (1 if labels == 2 and outputs == 1 else labels):
             raise BundleError(bundle.model.path, f"it answers {outputs} values for {labels} labels")
-        if sees_gpu():
-            for line in find_slow_layers(bundle.model):
-                _log.warning("%s: %s: it runs step by step on this GPU", bundle.model.path, line)
+        for slow in find_slow_layers(bundle.model):
+            self._keep_from_cudnn(slow)
+            if sees_gpu():
+                _log.warning("%s: %s: it runs step by step on this GPU", bundle.model.path, slow)
         self._maxlen = maxlen
-        self._functions = {size: self._compile(size) for size in BATCH_SIZES}
+        self._functions = {size: self.trace(size) for size in BATCH_SIZES}
+        for size, function in self._functions.items():
+            function(tf.zeros((size, maxlen), tf.int32))
+
+    def trace(self, size: int) -> Any:
+        """A compiled function of exactly that many windows (size, maxlen) int32, which gives what the model gives."""
+        function = tf.function(lambda ids: self._model(ids, training=False))
+        return function.get_concrete_function(tf.TensorSpec((size, self._maxlen), tf.int32))
 
     def predict(self, ids: Ids) -> Probabilities:
         largest = BATCH_SIZES[-1]
@@ -76,12 +87,12 @@ class KerasEngine:
         answer: Probabilities = self._functions[size](tf.constant(padded)).numpy()[: len(ids)]
         return answer
 
-    def _compile(self, size: int) -> Any:
-        """One traced and warmed-up function of exactly that many rows."""
-        function = tf.function(lambda ids: self._model(ids, training=False))
-        compiled = function.get_concrete_function(tf.TensorSpec((size, self._maxlen), tf.int32))
-        compiled(tf.zeros((size, self._maxlen), tf.int32))
-        return compiled
+    def _keep_from_cudnn(self, slow: SlowLayer) -> None:
+        """Keras chooses when it traces a model, and chooses wrongly where padding in front is masked."""
+        layer = self._model.get_layer(slow.name)
+        both = isinstance(layer, keras.layers.Bidirectional)
+        for part in (layer.forward_layer, layer.backward_layer) if both else (layer,):
+            part.use_cudnn = False
 
 
 def _rewrite(data: bytes, path: Path) -> None:

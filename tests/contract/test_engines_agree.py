@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from app.bundle import Bundle, read_bundle
+from app.engines.cudnn import SlowLayer
 from app.engines.onnx import OnnxEngine
 from app.engines.open import open_engine
 from app.settings import SHIPPED
@@ -71,9 +72,10 @@ def test_keras_engine_warns_of_layers_that_a_gpu_runs_step_by_step(
     monkeypatch.setattr(engine.tf.config, "list_physical_devices", lambda _: ["a GPU"])
     open_engine(bundle, "keras")
     assert caplog.text == ""
-    monkeypatch.setattr(engine, "find_slow_layers", lambda _: ["layer first (LSTM): activation is relu"])
+    first = next(layer.name for layer in bundle.model.layers if layer.kind in ("LSTM", "GRU"))
+    monkeypatch.setattr(engine, "find_slow_layers", lambda _: [SlowLayer(first, "LSTM", "activation is relu")])
     open_engine(bundle, "keras")
-    assert "layer first (LSTM): activation is relu: it runs step by step on this GPU" in caplog.text
+    assert f"layer {first} (LSTM): activation is relu: it runs step by step on this GPU" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["onnx", "keras"])
