@@ -24,6 +24,7 @@ import numpy as np
 
 from app.engines.base import Engine, Probabilities
 from app.errors import DeadlineError, OverloadedError
+from app.overload import Overload
 from app.text import Ids
 
 _FIRST_GUESS_WINDOWS_PER_S: Final = 2_000.0
@@ -35,19 +36,6 @@ _AT_ONCE_S: Final = 0.001
 
 _SOONEST_S: Final = 0.001
 """What two clocks may be apart."""
-
-_HELD_SHARE: Final = 0.0125
-"""Of the longest wait, what may still wait while too much arrives; half a batch at least, or the engine would idle."""
-
-_CALM_S: Final = 1.0
-_CALM_SHARE: Final = 0.05
-_CALM_LOAD: Final = 0.85
-"""For so long, no more than this share of those who asked must have been refused for a load to be no longer too much,
-or all of them together must have asked for no more than this share of what the engine does. With so little that may
-wait, whoever comes at the same moment as others is refused, however seldom they come."""
-
-_PASSING_S: Final = 0.25
-"""How long a load may be too much before it is taken to last."""
 
 _BACKGROUND_S: Final = 0.001
 """About as long the engine is busy with the background at once: whoever comes meanwhile waits for no more than that."""
@@ -131,7 +119,7 @@ class Batcher:
         self._engine, self._observer = engine, observer
         self._max_batch = max_batch_windows
         self._turn = max(1, max_batch_windows // _TURNS)
-        self._max_queue, self._max_wait_s = max_queue_windows, max_wait_s
+        self._max_queue = max_queue_windows
         self._clock = clock
         self._windows_per_s = _FIRST_GUESS_WINDOWS_PER_S
         self._steps_per_s = _FIRST_GUESS_STEPS_PER_S
@@ -143,15 +131,7 @@ class Batcher:
         self._background_at = 0.0
         """When the background had a batch last, or nothing to do."""
         self._waiting = self._impatient = 0
-        self._empty_at = -math.inf
-        """When nobody impatient waited last."""
-        self._crowded_since = self._crowded_at = -math.inf
-        """When somebody was refused because others waited: first, and last until now."""
-        self._counted_since = -math.inf
-        self._admitted = self._refused = 0
-        """Of the impatient, since then."""
-        self._usual_windows = 1.0
-        """Of one of them."""
+        self._overload = Overload(max_batch_windows, max_wait_s)
         self._busy = False
         # The event loop's own.
         self._open: dict[_Ticket, float] = {}
@@ -237,8 +217,7 @@ class Batcher:
         if is_full or (not ticket.patient and self._is_crowded(now)):
             raise OverloadedError(self.retry_after_s)
         if not ticket.patient:
-            self._admitted += 1
-            self._usual_windows += _SMOOTHING * (windows - self._usual_windows)
+            self._overload.admit(windows)
         self._queue.append(ticket)
         self._add_waiting(ticket, windows)
         self._observer.set_queue(self._waiting)
@@ -255,37 +234,7 @@ class Batcher:
                 raise OverloadedError(self.retry_after_s)
 
     def _is_crowded(self, now: float) -> bool:
-        """Whether more waits than the engine does in the time allowed, and the queue has not been empty for as long.
-
-        A burst may fill the queue, but a load that is too much cannot keep it full: everybody would wait for long, and
-        as many be refused. While it lasts, hardly anything may wait, and who is answered is answered as if it did not.
-        """
-        if not self._impatient:
-            self._empty_at = now
-        is_over = self._is_over(now)
-        held = not is_over and now - self._crowded_since > _PASSING_S
-        wait_s = self._max_wait_s * (_HELD_SHARE if held else 1)
-        least = self._max_batch // 2 if held else self._max_batch
-        too_many = self._impatient > max(least, self._windows_per_s * wait_s)
-        crowded = too_many and (held or now - self._empty_at > self._max_wait_s)
-        if crowded:
-            if is_over:
-                self._crowded_since = self._counted_since = now
-                self._admitted = self._refused = 0
-            self._refused += 1
-            self._crowded_at = now
-        return crowded
-
-    def _is_over(self, now: float) -> bool:
-        """Whether nobody has been refused of late, or few of many, or all who asked could have been answered."""
-        seconds = now - self._counted_since
-        if seconds > _CALM_S:
-            asked = self._refused + self._admitted
-            fits = asked * self._usual_windows <= _CALM_LOAD * self._windows_per_s * seconds
-            if fits or self._refused <= _CALM_SHARE * asked:
-                self._crowded_at = -math.inf
-            self._counted_since, self._admitted, self._refused = now, 0, 0
-        return now - self._crowded_at > _CALM_S
+        return self._overload.refuses(now, self._impatient, self._windows_per_s)
 
     def _add_waiting(self, ticket: _Ticket, windows: int) -> None:
         if ticket.background:

@@ -159,66 +159,6 @@ def test_while_too_much_keeps_arriving_little_more_than_half_a_batch_waits_and_t
     asyncio.run(scene())
 
 
-@pytest.mark.parametrize(
-    ("refused", "windows_per_s", "is_over"),
-    [(2, 10.0, True), (9, 10.0, False), (9, 1_000.0, True)],
-    ids=["few of many", "more than the engine does", "less than the engine does"],
-)
-def test_load_that_is_too_much_is_over_when_few_are_refused_or_all_could_be_answered(
-    refused: int, windows_per_s: float, is_over: bool
-) -> None:
-    """While little may wait some are refused in each pause of the machine, and most of those who come all at once."""
-    now = [0.0]
-
-    async def scene() -> None:
-        engine = GatedEngine(is_open=False)
-        options = {"max_batch_windows": 4, "max_queue_windows": 1_000, "max_wait_s": 0.01}
-        async with Batcher(engine, **options, clock=lambda: now[0]) as queue:  # type: ignore[arg-type]
-
-            async def fill(number: int) -> list[asyncio.Task[Predicted]]:
-                """One in the engine, and as many behind it."""
-                before = len(engine.batches)
-                tasks = [asyncio.create_task(queue.predict(windows(0), 60))]
-                await until(lambda: len(engine.batches) > before)
-                tasks += [asyncio.create_task(queue.predict(windows(1), 60)) for _ in range(number)]
-                await until(lambda: queue.waiting_windows == number)
-                return tasks
-
-            async def let_go(tasks: list[asyncio.Task[Predicted]]) -> None:
-                engine.gate.set()
-                await asyncio.gather(*tasks)
-                engine.gate.clear()
-
-            tasks = await fill(30)
-            for moment in (0.1, 0.3, 0.45):
-                now[0] = moment
-                with pytest.raises(OverloadedError):
-                    queue.refuse_if_crowded()
-            await let_go(tasks)
-            queue._windows_per_s = 2.0
-            now[0] = 1.15
-            for _ in range(16):  # 64 who pass
-                await let_go(await fill(2))
-                await let_go(await fill(0))
-            now[0] = 1.4
-            tasks = await fill(3)
-            for _ in range(refused):
-                with pytest.raises(OverloadedError):
-                    queue.refuse_if_crowded()
-            await let_go(tasks)
-            queue._windows_per_s = windows_per_s
-            now[0] = 2.2  # more than a second after they were counted anew, and less after the last was refused
-            tasks = await fill(3)
-            if is_over:
-                queue.refuse_if_crowded()
-            else:
-                with pytest.raises(OverloadedError):
-                    queue.refuse_if_crowded()
-            await let_go(tasks)
-
-    asyncio.run(scene())
-
-
 def test_those_who_are_patient_crowd_nobody_out() -> None:
     now = [0.0]
 

@@ -9,35 +9,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from app.protocol import BoundedProtocol, ConnectionLimits, bounded
-
-
-class Line:
-    """Holds what is written until the client reads it."""
-
-    def __init__(self) -> None:
-        self.unread = 0
-        self.sent: list[bytes] = []
-        """Packets."""
-        self.aborted = self.closed = False
-
-    def write(self, data: bytes) -> None:
-        self.unread += len(data)
-        self.sent.append(data)
-
-    def get_write_buffer_size(self) -> int:
-        return self.unread
-
-    def close(self) -> None:
-        self.closed = True
-
-    def abort(self) -> None:
-        self.aborted = True
-
-    def is_closing(self) -> bool:
-        return self.aborted or self.closed
-
-    def get_extra_info(self, _: str) -> None:
-        return None
+from tests.line import Line
 
 
 @pytest.fixture
@@ -70,63 +42,12 @@ def send(connection: BoundedProtocol, data: bytes) -> None:
     turn(connection)
 
 
-def test_header_and_body_are_one_packet(connection: BoundedProtocol, line: Line) -> None:
-    for _ in range(2):
-        connection.transport.write(b"header ")
-        connection.transport.write(b"body")
-        turn(connection)
-    assert line.sent == [b"header body"] * 2
-
-
-def test_header_goes_alone_where_its_body_is_not_there_yet(connection: BoundedProtocol, line: Line) -> None:
-    connection.transport.write(b"header ")
-    assert connection.transport.get_write_buffer_size() == 7
-    turn(connection)
-    connection.transport.write(b"body")
-    turn(connection)
-    assert line.sent == [b"header ", b"body"]
-
-
-def test_many_pieces_that_are_written_at_once_go_in_order_and_none_is_kept_long(
-    connection: BoundedProtocol, line: Line
-) -> None:
-    for piece in (b"a", b"b", b"c", b"d", b"e"):
-        connection.transport.write(piece)
-    assert line.sent == [b"ab", b"cd"]
-    turn(connection)
-    assert line.sent == [b"ab", b"cd", b"e"]
-
-
-def test_what_is_held_is_sent_before_a_connection_closes(connection: BoundedProtocol, line: Line) -> None:
-    connection.transport.write(b"header")
-    connection.transport.close()
-    turn(connection)
-    assert (line.sent, line.closed) == ([b"header"], True)
-
-
 def test_what_is_held_is_sent_to_a_client_that_has_said_its_last(connection: BoundedProtocol, line: Line) -> None:
     connection.transport.write(b"header")
     connection.eof_received()
     line.close()  # as a transport does by itself then
     turn(connection)
     assert line.sent == [b"header"]
-
-
-def test_a_body_of_nothing_is_no_packet(connection: BoundedProtocol, line: Line) -> None:
-    """A transport may wait for ever to be rid of it."""
-    for piece in (b"", b"header", b"", b"body"):
-        connection.transport.write(piece)
-    assert line.sent == [b"headerbody"]
-
-
-@pytest.mark.parametrize("gone", ["aborted", "lost"])
-def test_nothing_is_sent_to_a_connection_that_is_gone(connection: BoundedProtocol, line: Line, gone: str) -> None:
-    connection.transport.write(b"header")
-    if gone == "aborted":
-        connection.transport.abort()
-    line.aborted = True
-    turn(connection)
-    assert not line.sent
 
 
 def test_little_that_is_never_read_is_cut_off(connection: BoundedProtocol, line: Line) -> None:
