@@ -2,10 +2,7 @@
 
 import asyncio
 import contextlib
-import ctypes
-import gc
 import logging
-import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
@@ -14,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from fastapi import FastAPI, dependencies
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from app import __version__
+from app import __version__, memory
 from app.api import docs, errors, feedback, jobs, openapi, pages, papers, routes, security, stream
 from app.api.direct import Shortcut
 from app.api.edge import Edge
@@ -50,13 +47,6 @@ _SILENT_S: Final = 15.0
 
 FLUSH_S: Final = 2.0
 """How long traces that their collector does not take may delay a stop."""
-
-_M_ARENA_MAX: Final = -8
-"""In glibc's malloc.h."""
-
-GARBAGE_THRESHOLD: Final = 20_000
-"""Objects more than before until Python looks for cycles. The default, 700, is a few requests in flight: it looked all
-the time, and found none, for a twelfth of the event loop's time."""
 
 _UNTOLD: "Final[TelemetryConfig]" = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 """FastAPI's own spans, which it makes wherever somebody has set up OpenTelemetry, have paths and queries in them."""
@@ -110,7 +100,7 @@ def read_shared(settings: Settings) -> Shared:
     if choose(settings.engine) == "onnx":
         trained = [replace(one, bundle=replace(one.bundle, model_bytes=b"")) for one in trained]  # it has been parsed
     metrics = _open_metrics([one.bundle.manifest for one in trained], settings)
-    _settle_memory()
+    memory.settle()
     return Shared(trained, metrics)
 
 
@@ -145,7 +135,7 @@ def create_app(
     rates = _open_rates(settings)
     guard = security.Guard(keyring, rates, open_pages=settings.open_pages) if keyring or rates else None
     tracing = _open_tracing(settings)  # the last to open: it has a thread that only the lifespan ends
-    _settle_memory(inherited=shared is not None)
+    memory.settle(inherited=shared is not None)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -162,7 +152,7 @@ def create_app(
                 await rates.look()
             yield
         _forget_endpoints()
-        await asyncio.to_thread(_trim_heap)  # after a reload the process goes on, without these bundles
+        await asyncio.to_thread(memory.trim)  # after a reload the process goes on, without these bundles
 
     app = FastAPI(
         title="Sentopic",
@@ -314,34 +304,8 @@ def _employ(opened: _Opened, settings: Settings, metrics: Metrics) -> Classifier
     )
 
 
-def _settle_memory(*, inherited: bool = False) -> None:
-    """Gives the system back what loading took; glibc would keep some 40 MB of it for ever.
-
-    What is left stays for good: no later collection looks at it again. What a process has inherited is not even looked
-    at now: the collector writes where it looks, and a page that is written to is no longer shared.
-    """
-    _share_arenas()
-    if not inherited:
-        gc.unfreeze()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GARBAGE_THRESHOLD)
-    _trim_heap()
-
-
 def _forget_endpoints() -> None:
     """FastAPI keeps what it has found out of the last thousands of functions, and by them whole applications."""
     for one in vars(dependencies.models).values():
         if hasattr(one, "cache_clear"):
             one.cache_clear()
-
-
-def _share_arenas() -> None:
-    """glibc gives nearly each thread memory of its own, of which reloads under load leave more and more in use."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, max(2, os.cpu_count() or 1))
-
-
-def _trim_heap() -> None:
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)

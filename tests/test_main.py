@@ -4,9 +4,6 @@ import asyncio
 import gc
 import importlib
 import importlib.util
-import os
-import platform
-import subprocess
 import sys
 import threading
 import weakref
@@ -20,7 +17,8 @@ import pytest
 from app import keys
 from app.engines import open as engines
 from app.errors import StartError
-from app.main import GARBAGE_THRESHOLD, create_app
+from app.main import create_app
+from app.memory import GARBAGE_THRESHOLD
 from app.settings import SHIPPED, Settings
 
 
@@ -175,38 +173,3 @@ def test_keys_are_read_again_whatever_went_wrong_with_them(
     asyncio.run(asyncio.wait_for(scene(), 20))
     assert went_wrong.is_set()
     assert [record.message for record in caplog.records] == ["keys are as they were read last: a driver's own"]
-
-
-_ARENAS = """
-import ctypes, os, sys, threading
-from app.main import _settle_memory
-
-if sys.argv[1] == "settled":
-    _settle_memory()
-number = 20 + 3 * (os.cpu_count() or 1)
-libc, all_there = ctypes.CDLL(None), threading.Barrier(number)
-libc.malloc.restype = libc.fopen.restype = ctypes.c_void_p
-
-def take() -> None:
-    all_there.wait()
-    libc.malloc(ctypes.c_size_t(100))
-    all_there.wait()
-
-threads = [threading.Thread(target=take) for _ in range(number)]
-[thread.start() for thread in threads]
-[thread.join() for thread in threads]
-out = ctypes.c_void_p(libc.fopen(b"/dev/stdout", b"w"))
-libc.malloc_info(0, out)
-libc.fclose(out)
-"""
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no arenas")
-def test_threads_share_the_memory_of_a_few() -> None:
-    """Or reloads under load would leave more and more of each thread's own in use."""
-
-    def count(how: str) -> int:
-        command = [sys.executable, "-c", _ARENAS, how]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.count("<heap nr=")
-
-    assert count("settled") <= max(2, os.cpu_count() or 1) < count("as it is")

@@ -1,0 +1,89 @@
+"""What is free goes back to the system, in processes of their own."""
+
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such heaps")
+
+
+_ARENAS = """
+import ctypes, os, sys, threading
+from app import memory
+
+if sys.argv[1] == "settled":
+    memory.settle()
+number = 20 + 3 * (os.cpu_count() or 1)
+libc, all_there = ctypes.CDLL(None), threading.Barrier(number)
+libc.malloc.restype = libc.fopen.restype = ctypes.c_void_p
+
+def take() -> None:
+    all_there.wait()
+    libc.malloc(ctypes.c_size_t(100))
+    all_there.wait()
+
+threads = [threading.Thread(target=take) for _ in range(number)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+out = ctypes.c_void_p(libc.fopen(b"/dev/stdout", b"w"))
+libc.malloc_info(0, out)
+libc.fclose(out)
+"""
+
+
+def test_threads_share_the_memory_of_a_few() -> None:
+    """Or reloads under load would leave more and more of each thread's own in use."""
+
+    def count(how: str) -> int:
+        command = [sys.executable, "-c", _ARENAS, how]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.count("<heap nr=")
+
+    assert count("settled") <= max(2, os.cpu_count() or 1) < count("as it is")
+
+
+_RUNS = """
+import ctypes, resource, sys, threading
+from pathlib import Path
+from app import memory
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+
+def take(number: int) -> list[int]:
+    taken = [libc.malloc(ctypes.c_size_t(2**20)) for _ in range(number)]
+    for block in taken:
+        libc.memset(ctypes.c_void_p(block), 1, 2**20)
+    return taken
+
+def give_back(taken: list[int]) -> None:
+    for block in reversed(taken):
+        libc.free(ctypes.c_void_p(block))
+
+def run() -> None:
+    before = measure()
+    give_back(take(20))
+    print(measure() - before)
+
+def measure() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() // 2**20
+
+model_file = libc.malloc(ctypes.c_size_t(11 * 2**20))
+libc.free(ctypes.c_void_p(model_file))
+if sys.argv[1] == "settled":
+    memory.settle()
+thread = threading.Thread(target=run)
+thread.start()
+thread.join()
+"""
+
+
+def test_thread_keeps_little_of_what_it_once_took() -> None:
+    def measure_mb(how: str) -> int:
+        command = [sys.executable, "-c", _RUNS, how]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    assert measure_mb("as it is") > 15
+    assert measure_mb("settled") < 10
