@@ -78,7 +78,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unsent = 0
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(PairedTransport(transport, self.loop))  # type: ignore[arg-type]
+        super().connection_made(PairedTransport(transport, self.loop, self.tasks))  # type: ignore[arg-type]
         self._asking_since = time.monotonic()
         if len(self.connections) > self.limits.max_connections:
             _choose_to_leave(self.connections, self).transport.abort()

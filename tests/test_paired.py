@@ -22,8 +22,14 @@ def line() -> Line:
 
 
 @pytest.fixture
-def transport(line: Line, loop: asyncio.AbstractEventLoop) -> PairedTransport:
-    return PairedTransport(line, loop)
+def tasks() -> set[str]:
+    """One request is being answered."""
+    return {"its own"}
+
+
+@pytest.fixture
+def transport(line: Line, loop: asyncio.AbstractEventLoop, tasks: set[str]) -> PairedTransport:
+    return PairedTransport(line, loop, tasks)
 
 
 def turn(loop: asyncio.AbstractEventLoop) -> None:
@@ -60,6 +66,47 @@ def test_many_pieces_that_are_written_at_once_go_in_order_and_none_is_kept_long(
     assert line.sent == [b"ab", b"cd"]
     turn(loop)
     assert line.sent == [b"ab", b"cd", b"e"]
+
+
+def test_answer_goes_at_once_if_it_is_the_only_one(transport: PairedTransport, line: Line) -> None:
+    transport.write(b"header ")
+    transport.write(b"body")
+    assert line.sent == [b"header body"]
+
+
+def test_answer_goes_with_others_at_the_end_of_the_turn(
+    transport: PairedTransport, tasks: set[str], line: Line, loop: asyncio.AbstractEventLoop
+) -> None:
+    tasks.add("another")
+    other = PairedTransport(line, loop, tasks)
+    for one, pieces in ((transport, (b"header ", b"body")), (other, (b"the ", b"other"))):
+        for piece in pieces:
+            one.write(piece)
+    assert (line.sent, transport.get_write_buffer_size()) == ([], 11)
+    turn(loop)
+    assert line.sent == [b"header body", b"the other"]
+
+
+@pytest.mark.parametrize(("body", "waits"), [(16_380, True), (16_381, False)])
+def test_large_answer_waits_for_nobody(
+    transport: PairedTransport, tasks: set[str], line: Line, body: int, waits: bool
+) -> None:
+    tasks.add("another")
+    transport.write(b"head")
+    transport.write(bytes(body))
+    assert len(line.sent) == (0 if waits else 1)
+
+
+def test_third_piece_takes_a_pair_along(
+    transport: PairedTransport, tasks: set[str], line: Line, loop: asyncio.AbstractEventLoop
+) -> None:
+    """What is streamed does not pile up here, where nobody sees that it does."""
+    tasks.add("another")
+    for piece in (b"a", b"b", b"c", b"d", b"e", b"f", b"g"):
+        transport.write(piece)
+    assert line.sent == [b"abc", b"def"]
+    turn(loop)
+    assert line.sent == [b"abc", b"def", b"g"]
 
 
 def test_what_is_held_is_sent_before_a_connection_closes(

@@ -3,6 +3,7 @@
 import logging
 import secrets
 import time
+from collections.abc import Iterator
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -28,22 +29,32 @@ _REFUSALS: Final = {
     408: ("request_timeout", "Request timeout", "The request did not come to its end in time."),
     431: ("header_too_large", "Header too large", "The request's header, or what frames its body, is too large."),
 }
+_ID_BYTES: Final = 8
+_IDS_AT_ONCE: Final = 64
 _log = logging.getLogger("sentopic")
 _requests = logging.getLogger("sentopic.requests")
+
+
+def _draw_ids() -> Iterator[str]:
+    """Each is as random as if it were drawn alone; to ask the system takes longer, and lets go of Python's lock."""
+    while True:
+        drawn = secrets.token_hex(_ID_BYTES * _IDS_AT_ONCE)
+        for start in range(0, len(drawn), 2 * _ID_BYTES):
+            yield drawn[start : start + 2 * _ID_BYTES]
 
 
 class Edge:
     """ASGI middleware. It answers a defect, too, with a problem, so that nothing further out has to."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app, self._metrics = app, metrics
+        self._app, self._metrics, self._ids = app, metrics, _draw_ids()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or REFUSED in scope:
             await (self._refuse if REFUSED in scope else self._app)(scope, receive, send)
             return
         started = time.perf_counter()
-        request_id = scope[ID] = secrets.token_hex(8)
+        request_id = scope[ID] = next(self._ids)
         status = 0
 
         async def sending(message: Message) -> None:
@@ -75,7 +86,7 @@ class Edge:
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Says why the connection takes no request that it could have answered."""
         refusal = scope[REFUSED]
-        scope[ID] = secrets.token_hex(8)
+        scope[ID] = next(self._ids)
         if not refusal.is_told:
             self._metrics.begin_request()
             self._metrics.end_request(NO_TASK, OTHER, refusal.status, 0.0)

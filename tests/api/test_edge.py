@@ -77,6 +77,12 @@ def test_answer_names_the_request(client: httpx.Client) -> None:
     assert response.json()["id"] == response.headers["x-request-id"]
 
 
+def test_no_two_requests_have_one_name(client: httpx.Client) -> None:
+    names = [client.get("/health/live").headers["x-request-id"] for _ in range(200)]
+    assert len(set(names)) == 200
+    assert {len(name) for name in names} == {16}
+
+
 def test_metrics_tell_what_was_asked(client: httpx.Client) -> None:
     def count() -> float:
         name = 'sentopic_request_seconds_count{route="batch",status="422",task="topic"}'
