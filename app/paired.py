@@ -42,6 +42,10 @@ class PairedTransport:
         if data is not None and not self._transport.is_closing():
             self._transport.write(data)
 
+    @property
+    def is_holding(self) -> bool:
+        return self._held is not None
+
     def get_write_buffer_size(self) -> int:
         return int(self._transport.get_write_buffer_size()) + len(self._held or b"")
 

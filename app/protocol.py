@@ -61,6 +61,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def __init__(self, *given: Any, **options: Any) -> None:
         super().__init__(*given, **options)
         self._asking_since: float | None = None
+        self._answered_at = 0.0
         self._debt: _Debt | None = None
         """What its client has to read, while there is something."""
         self._header_bytes: int | None = None
@@ -170,6 +171,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         self._unhurried = False
+        self._answered_at = time.monotonic()
         super().on_response_complete()
 
     def _let_it_take_long(self) -> None:
@@ -194,8 +196,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @property
     def idle_since(self) -> float | None:
-        """When its client should have begun to ask, if it has not been answered meanwhile."""
-        return (self._asking_since or 0.0) if self.is_idle else None
+        """When it was answered, or its client should have begun to ask, if nothing is on its way."""
+        if not self.is_idle or self.transport.is_holding:
+            return None
+        return self._answered_at if self._asking_since is None else self._asking_since
 
     def sweep(self, now: float) -> None:
         """Ends it if its client takes too long."""

@@ -54,7 +54,13 @@ def main() -> None:
     medians = {name: statistics.median(row[name] for row in rows) for name in rows[0]}
     ranges = {name: [min(row[name] for row in rows), max(row[name] for row in rows)] for name in rows[0]}
     RESULTS.parent.mkdir(exist_ok=True)
-    found = {"machine": machine.describe(), "rounds": options.rounds, "medians": medians, "ranges": ranges}
+    found = {
+        "machine": machine.describe(),
+        "rounds": options.rounds,
+        "medians": medians,
+        "ranges": ranges,
+        "rows": rows,
+    }
     found["slowest"] = find_slowest(found)
     RESULTS.write_text(json.dumps(found, indent=1) + "\n")
     for name, value in medians.items():

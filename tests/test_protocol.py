@@ -21,15 +21,21 @@ def line() -> Line:
 def connection(line: Line) -> Iterator[BoundedProtocol]:
     """With 10 s for each answer."""
 
+    loop = asyncio.new_event_loop()
+    yield connect(line, ServerState(), loop)
+    loop.close()
+
+
+def connect(line: Line, state: ServerState, loop: asyncio.AbstractEventLoop, most: int = 10) -> BoundedProtocol:
+    """One that has been answered, at 0 s."""
+
     async def app(_scope: Any, _receive: Any, _send: Any) -> None: ...
 
-    loop = asyncio.new_event_loop()
     config = uvicorn.Config(app, log_config=None, lifespan="off")
-    made = bounded(ConnectionLimits(10, 5, 1_000, 10))(config, ServerState(), {}, loop)
+    made = bounded(ConnectionLimits(10, 5, 1_000, most))(config, state, {}, loop)
     made.connection_made(line)
     made._asking_since = None
-    yield made
-    loop.close()
+    return made
 
 
 def turn(connection: BoundedProtocol) -> None:
@@ -98,3 +104,31 @@ def test_what_has_been_read_is_owed_no_more(connection: BoundedProtocol, line: L
     send(connection, b"a" * 1_000)
     connection.sweep(112)
     assert not line.aborted
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    made = asyncio.new_event_loop()
+    yield made
+    made.close()
+
+
+def test_one_that_has_been_idle_for_longest_makes_room(loop: asyncio.AbstractEventLoop) -> None:
+    state, lines = ServerState(), [Line() for _ in range(4)]
+    for line, answered_at in zip(lines, (7, 3, 5), strict=False):
+        connect(line, state, loop, most=3)._answered_at = answered_at
+    connect(lines[3], state, loop, most=3)
+    assert [line.aborted for line in lines] == [False, True, False, False]
+
+
+def test_one_whose_answer_is_not_sent_yet_makes_no_room(loop: asyncio.AbstractEventLoop) -> None:
+    state, line, newcomer = ServerState(), Line(), Line()
+    first = connect(line, state, loop, most=1)
+    first.transport.write(b"answer")
+    second = connect(newcomer, state, loop, most=1)
+    assert (line.aborted, newcomer.aborted) == (False, True)
+    second.connection_lost(None)
+    turn(first)
+    assert line.sent == [b"answer"]
+    connect(Line(), state, loop, most=1)
+    assert line.aborted

@@ -20,14 +20,27 @@ _NEEDED: Final[dict[str, dict[str, Any]]] = {
     },
 }
 _CELLS: Final = {"SimpleRNN", *_NEEDED}
-_UNMASKING: Final = {"Conv1D", "MaxPooling1D", "AveragePooling1D"}
-"""Layers that read a sequence and give one, and know nothing of masks."""
+_MERGES: Final = {"Add", "Average", "Maximum", "Multiply", "Subtract"}
+"""They hand a mask on if all that they read have one."""
+_UNMASKING: Final = {
+    "Conv1D",
+    "MaxPooling1D",
+    "AveragePooling1D",
+    "GlobalMaxPooling1D",
+    "GlobalAveragePooling1D",
+    "Flatten",
+    "Embedding",
+}
+"""Behind them is no mask, unless an embedding makes one."""
 
 
 class SlowLayer(NamedTuple):
+    """`is_masked`: Keras does not know that it is slow."""
+
     name: str
     kind: str
     why: str
+    is_masked: bool
 
     def __str__(self) -> str:
         return f"layer {self.name} ({self.kind}): {self.why}"
@@ -37,12 +50,20 @@ def find_slow_layers(model: ModelFile) -> list[SlowLayer]:
     """The recurrent layers that cuDNN cannot run, each with the reason; of both directions the first that has one."""
     found, masked = list[SlowLayer](), set[str]()
     for layer in model.layers:
-        reads_mask = not masked.isdisjoint(layer.inputs)
-        slow = [(kind, why) for kind, config in _cells(layer) if (why := _explain(kind, config, masked=reads_mask))]
-        found += [SlowLayer(layer.name, *reason) for reason in slow[:1]]
-        if layer.kind == "Masking" or layer.config.get("mask_zero") or (reads_mask and layer.kind not in _UNMASKING):
+        read = [name in masked for name in layer.inputs]
+        is_masked = all(read) if layer.kind in _MERGES else any(read)
+        slow = [(kind, why) for kind, config in _cells(layer) if (why := _explain(kind, config, masked=is_masked))]
+        found += [SlowLayer(layer.name, *reason, is_masked) for reason in slow[:1]]
+        if layer.kind == "Masking" or layer.config.get("mask_zero") or (is_masked and _hands_on(layer)):
             masked.add(layer.name)
     return found
+
+
+def _hands_on(layer: Layer) -> bool:
+    """Whether a mask is still there behind it."""
+    if any(not config["return_sequences"] for _, config in _cells(layer)):
+        return False
+    return layer.kind not in _UNMASKING
 
 
 def _cells(layer: Layer) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -56,5 +77,7 @@ def _explain(kind: str, config: dict[str, Any], *, masked: bool) -> str:
         return "cuDNN is not used for this kind"
     if masked:
         return "padding in front is masked, and cuDNN can leave out steps at the end alone"
+    if config.get("use_cudnn") is False:
+        return "use_cudnn is False"
     needed = {**_NEEDED[kind], "recurrent_dropout": 0.0}.items()
     return ", ".join(f"{name} is {config[name]}" for name, value in needed if config.get(name, value) != value)

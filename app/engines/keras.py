@@ -14,7 +14,7 @@ import numpy as np
 from app import hdf5
 from app.bundle import MODEL, Bundle
 from app.engines.base import Precision, Probabilities, blank_overflows
-from app.engines.cudnn import SlowLayer, find_slow_layers
+from app.engines.cudnn import find_slow_layers
 from app.engines.quiet import native_stderr_muted
 from app.errors import BundleError
 from app.model_file import MAX_NODES, WEIGHTS
@@ -61,7 +61,8 @@ class KerasEngine:
         if self._model.input_shape[1:] != (maxlen,) or outputs != (1 if labels == 2 and outputs == 1 else labels):
             raise BundleError(bundle.model.path, f"it answers {outputs} values for {labels} labels")
         for slow in find_slow_layers(bundle.model):
-            self._keep_from_cudnn(slow)
+            if slow.is_masked:
+                self._keep_from_cudnn(slow.name)
             if sees_gpu():
                 _log.warning("%s: %s: it runs step by step on this GPU", bundle.model.path, slow)
         self._maxlen = maxlen
@@ -87,9 +88,9 @@ class KerasEngine:
         answer: Probabilities = self._functions[size](tf.constant(padded)).numpy()[: len(ids)]
         return answer
 
-    def _keep_from_cudnn(self, slow: SlowLayer) -> None:
+    def _keep_from_cudnn(self, name: str) -> None:
         """Keras chooses when it traces a model, and chooses wrongly where padding in front is masked."""
-        layer = self._model.get_layer(slow.name)
+        layer = self._model.get_layer(name)
         both = isinstance(layer, keras.layers.Bidirectional)
         for part in (layer.forward_layer, layer.backward_layer) if both else (layer,):
             part.use_cudnn = False

@@ -73,7 +73,9 @@ def test_keras_engine_warns_of_layers_that_a_gpu_runs_step_by_step(
     open_engine(bundle, "keras")
     assert caplog.text == ""
     first = next(layer.name for layer in bundle.model.layers if layer.kind in ("LSTM", "GRU"))
-    monkeypatch.setattr(engine, "find_slow_layers", lambda _: [SlowLayer(first, "LSTM", "activation is relu")])
+    monkeypatch.setattr(
+        engine, "find_slow_layers", lambda _: [SlowLayer(first, "LSTM", "activation is relu", is_masked=False)]
+    )
     open_engine(bundle, "keras")
     assert f"layer {first} (LSTM): activation is relu: it runs step by step on this GPU" in caplog.text
 

@@ -8,6 +8,7 @@ import pytest
 from app import model_file
 from app.bundle import read_bundle
 from app.engines.cudnn import find_slow_layers
+from app.model_file import Layer, ModelFile
 from app.settings import SHIPPED
 
 keras = pytest.importorskip("keras")
@@ -67,3 +68,46 @@ def test_slow_layer_of_the_way_back_is_named_too(tmp_path: Path) -> None:
     back = layers.LSTM(3, go_backwards=True, recurrent_dropout=0.1)
     both = layers.Bidirectional(layers.LSTM(3), backward_layer=back, name="both")
     assert slow(tmp_path, both) == ["layer both (LSTM): recurrent_dropout is 0.1"]
+
+
+def test_layer_that_was_told_not_to_use_cudnn_is_named(tmp_path: Path) -> None:
+    """Keras does not write that down, but who edits a configuration may."""
+    path = tmp_path / "model.keras"
+    keras.Sequential([keras.Input((5,), dtype="int32"), layers.Embedding(9, 4), layers.LSTM(3)]).save(path)
+    model = model_file.parse(path.read_bytes(), path)
+    model.layers[-1].config["use_cudnn"] = False
+    (found,) = find_slow_layers(model)
+    assert found.why == "use_cudnn is False"
+
+
+def follow(kind: str, *masked: bool) -> list[str]:
+    """What is found in an LSTM that reads a layer of this kind, which reads embeddings."""
+    read = [Layer("Embedding", f"e{place}", {"mask_zero": mask}, (), {}) for place, mask in enumerate(masked)]
+    stack = [*read, Layer(kind, "joined", {}, tuple(layer.name for layer in read), {})]
+    stack.append(Layer("LSTM", "last", {"return_sequences": False}, ("joined",), {}))
+    return [layer.name for layer in find_slow_layers(ModelFile(Path("made up"), tuple(stack), "last"))]
+
+
+@pytest.mark.parametrize("kind", ["Add", "Average", "Maximum", "Multiply", "Subtract"])
+def test_merged_branches_have_a_mask_if_all_of_them_have(kind: str) -> None:
+    assert follow(kind, True, True) == ["last"]
+    assert follow(kind, True, False) == follow(kind, False, False) == []
+
+
+def test_joined_branches_have_a_mask_if_one_of_them_has() -> None:
+    assert follow("Concatenate", True, False) == ["last"]
+    assert follow("Concatenate", False, False) == []
+
+
+@pytest.mark.parametrize("kind", ["Flatten", "GlobalMaxPooling1D", "GlobalAveragePooling1D", "Embedding"])
+def test_nothing_is_masked_behind_a_layer_that_takes_time_away_or_begins_anew(kind: str) -> None:
+    assert follow(kind, True) == []
+
+
+def test_nothing_is_masked_behind_a_recurrent_layer_that_gives_its_last_step() -> None:
+    read = Layer("Embedding", "e", {"mask_zero": True}, (), {})
+    first = Layer("LSTM", "first", {"return_sequences": False}, ("e",), {})
+    second = Layer("LSTM", "second", {"return_sequences": False}, ("first",), {})
+    assert [layer.name for layer in find_slow_layers(ModelFile(Path("it"), (read, first, second), "second"))] == [
+        "first"
+    ]

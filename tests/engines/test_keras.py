@@ -115,6 +115,27 @@ def test_every_other_layer_goes_step_by_step_and_is_named(
     np.testing.assert_allclose(engine.predict(ids), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("stack", "mask", "slow"),
+    [
+        (lambda: [layers.LSTM(3, return_sequences=True), layers.GRU(3, reset_after=False, name="odd")], False, "odd"),
+        (lambda: [layers.SimpleRNN(3, return_sequences=True, name="odd"), layers.LSTM(3)], False, "odd"),
+        (
+            lambda: [layers.LSTM(3, return_sequences=True, name="masked"), layers.Conv1D(3, 2), layers.GRU(3)],
+            True,
+            "masked",
+        ),
+    ],
+    ids=["fast, slow", "slow, fast", "masked, fast"],
+)
+@pytest.mark.filterwarnings("ignore:Layer .* does not support masking")
+def test_one_slow_layer_keeps_no_other_from_cudnn(stack: Stack, mask: bool, slow: str, tmp_path: Path) -> None:
+    bundle = draft(tmp_path, stack(), mask=mask)
+    operations = count_operations(engines.KerasEngine(bundle, MAXLEN, LABELS).trace(4))
+    assert (operations["CudnnRNNV3"], operations["While"]) == (1, 1)
+    assert [layer.name for layer in find_slow_layers(bundle.model)] == [slow]
+
+
 def test_masking_layer_keeps_what_follows_from_cudnn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "BATCH_SIZES", (1,))
     bundle = draft(tmp_path, [layers.Masking(), layers.LSTM(3, name="last")])
