@@ -26,7 +26,7 @@ with native_stderr_muted():
     import keras
     import tensorflow as tf
 
-# A GPU that rounds what it multiplies to ten bits would answer otherwise than a CPU, and not reproduce golden texts.
+# A GPU that rounds what it multiplies to ten bits would answer otherwise than a CPU, by more than 1e-5.
 tf.config.experimental.enable_tensor_float_32_execution(False)
 
 _log = logging.getLogger("sentopic")
