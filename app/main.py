@@ -13,6 +13,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app import __version__, memory
 from app.api import docs, errors, feedback, jobs, openapi, pages, papers, routes, security, stream
+from app.api.application import Application
 from app.api.direct import Shortcut
 from app.api.edge import Edge
 from app.api.questions import Questions
@@ -154,7 +155,7 @@ def create_app(
         _forget_endpoints()
         await asyncio.to_thread(memory.trim)  # after a reload the process goes on, without these bundles
 
-    app = FastAPI(
+    app = Application(
         title="Sentopic",
         version=__version__,
         description=_ABOUT,
