@@ -11,5 +11,8 @@ UNHURRIED: Final = "sentopic.unhurried"
 ABORT: Final = "sentopic.abort"
 """To be called where an answer that has begun cannot come to its end: then nobody takes it for whole."""
 
+ON_DEPARTURE: Final = "sentopic.on_departure"
+"""There if the server tells who leaves: what to call, in the event loop, if the client does so before its answer."""
+
 KEY: Final = "sentopic.key"
 """The id of the key that it was sent with, if keys are asked for."""

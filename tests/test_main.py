@@ -19,6 +19,7 @@ from app.engines import open as engines
 from app.errors import StartError
 from app.main import create_app
 from app.memory import GARBAGE_THRESHOLD
+from app.scope import ON_DEPARTURE
 from app.settings import SHIPPED, Settings
 
 
@@ -40,11 +41,8 @@ def test_answered_request_leaves_nothing_for_the_garbage_collector() -> None:
                 status.append(message.get("status", 200))
 
             headers = [(b"content-type", b"application/json")]
-            await app(
-                {"type": "http", "method": "POST", "path": "/predict/topic", "headers": headers, "query_string": b""},
-                receive,
-                send,
-            )
+            asked = {"type": "http", "method": "POST", "path": "/predict/topic", "query_string": b""}
+            await app(asked | {"headers": headers, ON_DEPARTURE: None}, receive, send)
 
         async with app.state.catalog:
             await ask()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,7 +10,10 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from app.protocol import BoundedProtocol, ConnectionLimits, bounded
+from app.scope import ON_DEPARTURE
 from tests.line import Line
+
+KEEP_ALIVE_S = 1_000
 
 
 @pytest.fixture
@@ -32,7 +36,7 @@ def connect(line: Line, state: ServerState, loop: asyncio.AbstractEventLoop, mos
     async def app(_scope: Any, _receive: Any, _send: Any) -> None: ...
 
     config = uvicorn.Config(app, log_config=None, lifespan="off")
-    made = bounded(ConnectionLimits(10, 5, 1_000, most))(config, state, {}, loop)
+    made = bounded(ConnectionLimits(10, KEEP_ALIVE_S, 1_000, most))(config, state, {}, loop)
     made.connection_made(line)
     made._asking_since = None
     return made
@@ -89,7 +93,7 @@ def test_answer_that_is_written_a_little_at_a_time_has_no_more_time_for_it(
 def test_answers_that_are_each_read_in_time_are_not_cut_off(connection: BoundedProtocol, line: Line) -> None:
     """Something is always there to be read, but never for long the same."""
     for now in range(100, 150):
-        connection.cycle = object()  # type: ignore[assignment]
+        connection.cycle = SimpleNamespace(response_complete=False)  # type: ignore[assignment]
         send(connection, b"a" * 100)
         connection.sweep(now)
         line.unread = min(line.unread, 150)
@@ -132,3 +136,40 @@ def test_one_whose_answer_is_not_sent_yet_makes_no_room(loop: asyncio.AbstractEv
     assert line.sent == [b"answer"]
     connect(Line(), state, loop, most=1)
     assert line.aborted
+
+
+def test_idle_connection_is_closed_once_it_has_been_so_for_long(connection: BoundedProtocol, line: Line) -> None:
+    connection.sweep(KEEP_ALIVE_S)
+    assert not line.closed
+    connection.sweep(KEEP_ALIVE_S + 1)
+    assert (line.closed, line.aborted) == (True, False)
+
+
+@pytest.mark.parametrize("is_asking", [True, False])
+def test_connection_that_asks_or_waits_is_not_idle(connection: BoundedProtocol, line: Line, is_asking: bool) -> None:
+    if is_asking:
+        connection._asking_since = KEEP_ALIVE_S
+    else:
+        connection.cycle = SimpleNamespace(response_complete=False)  # type: ignore[assignment]
+    connection.sweep(KEEP_ALIVE_S + 1)
+    assert not line.is_closing()
+
+
+def test_connection_whose_answer_is_being_read_is_not_idle(connection: BoundedProtocol, line: Line) -> None:
+    send(connection, b"answer")
+    connection.sweep(KEEP_ALIVE_S + 1)
+    assert not line.is_closing()
+
+
+@pytest.mark.parametrize("leave", [lambda it: it.eof_received(), lambda it: it.connection_lost(OSError())])
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_whoever_is_at_work_is_told_that_its_client_leaves(
+    connection: BoundedProtocol, leave: Any, is_answered: bool
+) -> None:
+    told = list[str]()
+    cycle = SimpleNamespace(response_complete=is_answered, disconnected=False, message_event=asyncio.Event())
+    cycle.scope = {ON_DEPARTURE: lambda: told.append("left")}
+    connection.cycle = cycle  # type: ignore[assignment]
+    leave(connection)
+    assert told == ([] if is_answered else ["left"])
+    assert cycle.disconnected is not is_answered

@@ -13,7 +13,7 @@ from app.admission import Admission
 from app.answers import Answer
 from app.api import errors, schemas, tasks
 from app.api.body import describe_fault, read_json
-from app.api.departure import Departures
+from app.api.departure import Visit
 from app.api.direct import WholeRoute
 from app.api.edge import ASKED, ID
 from app.classifier import Catalog, Classifier
@@ -52,7 +52,6 @@ def _add_task(
     manifest = catalog.find(task).manifest
     own = tasks.make(task, stem, [label.name for label in manifest.labels], catalog.models(task))
     examples = [golden.text for golden in manifest.golden]
-    departures = Departures()
 
     async def predict(request: Request) -> Response:
         request.scope[ASKED] = task, "single"
@@ -62,14 +61,11 @@ def _add_task(
         classifier = catalog.find(task, asked.model)
         stages.model = classifier.manifest.model
         explanation = None
-        with admission.permit(classifier.batcher.retry_after_s):
+        with admission.permit(classifier.batcher.retry_after_s), Visit(request):
             if asked.explain:
-                work = classifier.explain(asked.text, settings.deadline_s, stages)
-                answer, explanation = await departures.work_for(request, work)
+                answer, explanation = await classifier.explain(asked.text, settings.deadline_s, stages)
             else:
-                answer = await departures.work_for(
-                    request, classifier.classify(asked.text, settings.deadline_s, stages)
-                )
+                answer = await classifier.classify(asked.text, settings.deadline_s, stages)
         content = schemas.answer_out(classifier.manifest, answer, asked.top_k, request.scope[ID])
         if explanation:
             content["explanation"] = schemas.explanation_out(classifier.manifest, explanation)
@@ -88,8 +84,8 @@ def _add_task(
         classifier = catalog.find(task, asked.model)
         stages.model = classifier.manifest.model
         good = [text for text, fault in zip(asked.texts, faults, strict=True) if fault is None]
-        with admission.permit(classifier.batcher.retry_after_s):
-            answers = await departures.work_for(request, classifier.classify_many(good, settings.deadline_s, stages))
+        with admission.permit(classifier.batcher.retry_after_s), Visit(request):
+            answers = await classifier.classify_many(good, settings.deadline_s, stages)
         content = _batch_out(classifier, faults, answers, asked.top_k, request.scope[ID])
         if settings.log_texts:
             _log_texts(asked.texts, content["results"])

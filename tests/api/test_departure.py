@@ -1,77 +1,111 @@
-"""Whoever waits long is watched for leaving; whoever gets an answer soon is not."""
+"""Whoever leaves has no work done for it, whether the server tells that it has left or has to be asked."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from fastapi import Request
 
-from app.api import departure
-from app.api.departure import Departures
+from app.api.departure import Visit
 from app.errors import ClientLeftError
-
-WATCH_AFTER_S = 0.02
-
-
-@pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(departure, "WATCH_AFTER_S", WATCH_AFTER_S)
+from app.scope import ON_DEPARTURE
 
 
 class Client:
-    """Notes whether anybody looks at it; leaves when told."""
+    """Leaves when told."""
 
-    def __init__(self) -> None:
-        self.watched, self.leaves = False, asyncio.Event()
-        self.request = Request({"type": "http"}, self.receive)
+    def __init__(self, *, is_told: bool) -> None:
+        self.asked, self.left = False, asyncio.Event()
+        self.request = Request({"type": "http"} | ({ON_DEPARTURE: None} if is_told else {}), self.receive)
 
     async def receive(self) -> Any:
-        self.watched = True
-        await self.leaves.wait()
+        self.asked = True
+        await self.left.wait()
         return {"type": "http.disconnect"}
 
+    def leave(self) -> None:
+        self.left.set()
+        if end := self.request.scope.get(ON_DEPARTURE):
+            end()
 
-def test_answers_that_come_soon_are_not_watched_whenever_they_are_asked_for() -> None:
+
+async def serve(client: Client, seconds: float, at_end: Callable[[], None] = lambda: None) -> str:
+    with Visit(client.request):
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            at_end()
+        return "answer"
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_work_for_a_client_that_leaves_ends(is_told: bool) -> None:
     async def scene() -> None:
-        departures = Departures()
-        clients = [Client() for _ in range(40)]
-        slow = asyncio.create_task(departures.work_for(Client().request, asyncio.sleep(10)))
-        for client in clients:  # some of them are here at one of the looks
-            await departures.work_for(client.request, asyncio.sleep(WATCH_AFTER_S / 10))
-        assert [client.watched for client in clients] == [False] * 40
-        slow.cancel()
-
-    asyncio.run(scene())
-
-
-def test_work_for_a_client_that_leaves_ends() -> None:
-    async def scene() -> None:
-        departures, client = Departures(), Client()
-        ended = asyncio.Event()
-
-        async def work() -> None:
-            try:
-                await asyncio.sleep(10)
-            finally:
-                ended.set()
-
-        task = asyncio.create_task(departures.work_for(client.request, work()))
-        await asyncio.sleep(4 * WATCH_AFTER_S)
-        assert client.watched
-        client.leaves.set()
+        client, ended = Client(is_told=is_told), asyncio.Event()
+        task = asyncio.create_task(serve(client, 10, ended.set))
+        await asyncio.sleep(0.01)
+        client.leave()
         with pytest.raises(ClientLeftError):
             await task
         assert ended.is_set()
+        assert not task.cancelling()
 
     asyncio.run(scene())
 
 
-def test_nobody_looks_when_nobody_waits() -> None:
+def test_work_that_ends_in_order_is_not_disturbed_when_its_client_leaves_twice() -> None:
     async def scene() -> None:
-        departures = Departures()
-        await departures.work_for(Client().request, asyncio.sleep(0))
-        await asyncio.sleep(4 * WATCH_AFTER_S)
-        assert departures._timer is None
+        client, in_order = Client(is_told=True), asyncio.Event()
+
+        async def work() -> None:
+            with Visit(client.request):
+                try:
+                    await asyncio.sleep(10)
+                finally:
+                    await asyncio.sleep(0.02)
+                    in_order.set()
+
+        task = asyncio.create_task(work())
+        await asyncio.sleep(0.01)
+        client.leave()
+        await asyncio.sleep(0.01)
+        client.leave()
+        with pytest.raises(ClientLeftError):
+            await task
+        assert in_order.is_set()
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_who_has_its_answer_is_let_go(is_told: bool) -> None:
+    async def scene() -> None:
+        client = Client(is_told=is_told)
+        assert await serve(client, 0) == "answer"
+        client.leave()
+        await asyncio.sleep(0.01)
         assert len(asyncio.all_tasks()) == 1
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_whoever_ends_the_task_itself_has_not_left(is_told: bool) -> None:
+    async def scene() -> None:
+        task = asyncio.create_task(serve(Client(is_told=is_told), 10))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(scene())
+
+
+def test_a_server_that_tells_is_not_asked() -> None:
+    async def scene() -> None:
+        client = Client(is_told=True)
+        await serve(client, 0.01)
+        assert not client.asked
 
     asyncio.run(scene())
