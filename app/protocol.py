@@ -62,6 +62,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*given, **options)
         self._asking_since: float | None = None
         self._answered_at = 0.0
+        self._at_work: RequestResponseCycle | None = None
+        """What is being answered, or was last; `cycle` is what has been asked last."""
         self._debt: _Debt | None = None
         """What its client has to read, while there is something."""
         self._header_bytes: int | None = None
@@ -168,6 +170,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self._idle_bytes = 0
         self._read_before = self._read
         super().on_message_complete()
+        if self.is_idle:  # it was answered before
+            self._answered_at = time.monotonic()
+        if not self.pipeline:  # a large body has stopped it, and nobody would see its client leave
+            self.flow.resume_reading()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._at_work = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
         """As uvicorn's, but without a timer, which takes longer than all the rest: `sweep` sees who is idle."""
@@ -192,16 +202,17 @@ class BoundedProtocol(HttpToolsProtocol):
         self._tell_departure()
         super().connection_lost(exc)
         # They hold each other, and what has been read of a body: it would stay until Python looks for cycles.
-        self.cycle = self._debt = None  # type: ignore[assignment]
+        self.cycle = self._at_work = self._debt = None  # type: ignore[assignment]
         self.pipeline.clear()
 
     def _tell_departure(self) -> None:
         """To whoever reads the request, or is at work for it."""
-        if self.is_idle:
+        cycle = self._at_work
+        if cycle is None or cycle.response_complete:
             return
-        self.cycle.disconnected = True
-        self.cycle.message_event.set()
-        scope: Any = self.cycle.scope
+        cycle.disconnected = True
+        cycle.message_event.set()
+        scope: Any = cycle.scope
         if end := scope.get(ON_DEPARTURE):
             end()
 

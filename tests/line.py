@@ -9,6 +9,7 @@ class Line:
         self.sent: list[bytes] = []
         """Packets."""
         self.aborted = self.closed = False
+        self.is_read = True
 
     def write(self, data: bytes) -> None:
         self.unread += len(data)
@@ -16,6 +17,12 @@ class Line:
 
     def get_write_buffer_size(self) -> int:
         return self.unread
+
+    def pause_reading(self) -> None:
+        self.is_read = False
+
+    def resume_reading(self) -> None:
+        self.is_read = True
 
     def close(self) -> None:
         self.closed = True

@@ -1,14 +1,17 @@
 """One connection's clock, without a network: the transport is a fake that says what its client has not read."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import uvicorn
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.server import ServerState
 
+from app import protocol
 from app.protocol import BoundedProtocol, ConnectionLimits, bounded
 from app.scope import ON_DEPARTURE
 from tests.line import Line
@@ -169,7 +172,62 @@ def test_whoever_is_at_work_is_told_that_its_client_leaves(
     told = list[str]()
     cycle = SimpleNamespace(response_complete=is_answered, disconnected=False, message_event=asyncio.Event())
     cycle.scope = {ON_DEPARTURE: lambda: told.append("left")}
-    connection.cycle = cycle  # type: ignore[assignment]
+    connection.cycle = connection._at_work = cycle  # type: ignore[assignment]
     leave(connection)
     assert told == ([] if is_answered else ["left"])
     assert cycle.disconnected is not is_answered
+
+
+HEADER = b"POST / HTTP/1.1\r\nhost: here\r\ncontent-length: %d\r\n\r\n"
+
+
+@pytest.fixture
+def asked(line: Line) -> Iterator[BoundedProtocol]:
+    """One that nobody answers: tasks stand where they were begun."""
+    loop = asyncio.new_event_loop()
+    connection = connect(line, ServerState(), loop)
+    with contextlib.closing(loop):
+        yield connection
+        for task in connection.tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*connection.tasks, return_exceptions=True))
+
+
+def test_large_body_is_read_on_behind_its_end_so_that_leaving_is_seen(asked: BoundedProtocol, line: Line) -> None:
+    size = HIGH_WATER_LIMIT + 2
+    asked.data_received(HEADER % size)
+    asked.data_received(bytes(size - 1))
+    assert not line.is_read
+    asked.data_received(b"-")
+    assert line.is_read
+
+
+def test_nothing_is_read_while_a_request_waits_behind_another(asked: BoundedProtocol, line: Line) -> None:
+    asked.data_received(HEADER % 1 + b"-")
+    assert line.is_read
+    asked.data_received(HEADER % 1 + b"-")
+    assert not line.is_read
+
+
+def test_the_one_at_work_is_told_though_others_wait_behind_it(asked: BoundedProtocol) -> None:
+    told = list[str]()
+    asked.data_received(HEADER % 1 + b"-")
+    asked.cycle.scope[ON_DEPARTURE] = lambda: told.append("left")  # type: ignore[typeddict-unknown-key]
+    asked.data_received(HEADER % 1 + b"-")
+    asked.connection_lost(OSError())
+    assert told == ["left"]
+
+
+def test_answer_before_the_end_of_its_request_leaves_as_much_time_for_the_next(
+    asked: BoundedProtocol, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked.data_received(HEADER % 1)
+    asked.cycle.response_complete = True
+    asked.on_response_complete()
+    end = asked._answered_at + 5
+    monkeypatch.setattr(protocol.time, "monotonic", lambda: end)
+    asked.data_received(b"-")
+    asked.sweep(end + KEEP_ALIVE_S)
+    assert not line.is_closing()
+    asked.sweep(end + KEEP_ALIVE_S + 1)
+    assert line.closed

@@ -1,8 +1,5 @@
 """FastAPI with the service's own layers as its outermost ones: what it has around them, theirs do already."""
 
-from collections.abc import Coroutine
-from typing import Any
-
 from fastapi import FastAPI
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
@@ -15,13 +12,14 @@ class Application(FastAPI):
     the request waits.
     """
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            return super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, send)
+            return
         scope["app"] = self
         if self.middleware_stack is None:
             self.middleware_stack = self.build_middleware_stack()
-        return self.middleware_stack(scope, receive, send)  # type: ignore[return-value]
+        await self.middleware_stack(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
         app: ASGIApp = AsyncExitStackMiddleware(self.router)

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -62,3 +63,10 @@ def test_errors_with_a_handler_are_answered_and_others_reach_the_outermost_layer
     assert (ask(app, "/handled").status_code, ask(app, "/missing").status_code) == (418, 404)
     with pytest.raises(ValueError, match="a defect"):
         ask(app, "/defect")
+
+
+def test_servers_take_it_for_what_it_is() -> None:
+    """uvicorn and Ray look whether it is a coroutine function."""
+    config = uvicorn.Config(Application())
+    config.load()
+    assert config.interface == "asgi3"

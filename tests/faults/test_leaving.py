@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
 from app.bundle import read_bundle
 from app.settings import SHIPPED
@@ -56,6 +57,27 @@ def test_clients_that_leave_their_queue_are_not_answered_and_give_back_their_pla
     left = told(metrics, "sentopic_request_seconds_count")
     print(f"\n{CLIENTS} left; {run:.0f} of {CLIENTS * 15:.0f} windows were run; {left:.0f} requests told")
     assert run < CLIENTS * 15 / 2
+
+
+def test_work_for_a_large_request_ends_when_its_client_leaves(start: Any) -> None:
+    """Such a body stops what is read behind it, until all of it is there."""
+    bundle = SHIPPED / "sentiment" / "gru"
+    service = start("--bundle", str(bundle))
+    texts = make_texts(read_bundle(bundle).words, 1_000, 60)
+    header, _, body = post("sentiment/batch", json.dumps({"texts": texts}).encode()).partition(b"\r\n\r\n")
+    assert len(body) > 4 * HIGH_WATER_LIMIT
+    line = service.connect()
+    line.sendall(header + b"\r\n\r\n")
+    time.sleep(0.05)
+    line.sendall(body)
+    time.sleep(0.02)
+    line.close()
+    with httpx.Client(base_url=service.url, timeout=30) as client:
+        end = time.monotonic() + 20
+        while waiting(metrics := client.get("/metrics").text):
+            assert time.monotonic() < end, metrics
+    assert 'route="batch",status="499"' in metrics
+    assert told(metrics, "sentopic_engine_windows_sum") < len(texts) * 0.9
 
 
 @pytest.mark.faults
