@@ -1,6 +1,7 @@
 """How time grows with the length of a text, a batch, connections and loaded models. `python -m benchmarks.growth`.
 
-Each must grow linearly or better: the exponents are those of the best power law through the upper half of each series.
+Each must grow linearly or better: the exponents are those of the best power law through the upper half of each series;
+that of requests/s by connections must not be less than 0.
 Writes benchmarks/results/growth.json.
 """
 
@@ -61,8 +62,8 @@ def median_series(rounds: list[Series]) -> Series:
 
 
 def measure(bundle: Bundle, seconds: float) -> dict[str, Series]:
-    found: dict[str, Series] = {"text_ms": [], "batch_ms": [], "connections_ms": [], "models_start_s": []}
-    found |= {"models_mb": [], "models_ms": []}
+    found: dict[str, Series] = {"text_ms": [], "batch_ms": [], "connections_ms": [], "connections_per_s": []}
+    found |= {"models_start_s": [], "models_mb": [], "models_ms": []}
     texts = make_texts(bundle.words, BATCHES[-1], 80)
     with service(SHIPPED) as _:
         for words in WORDS:
@@ -74,6 +75,7 @@ def measure(bundle: Bundle, seconds: float) -> dict[str, Series]:
         for connections in CONNECTIONS:
             load = put_load(URL, [json.dumps({"text": text}).encode() for text in texts[:64]], connections, seconds)
             found["connections_ms"].append((connections, load.p50_ms))
+            found["connections_per_s"].append((connections, load.requests_per_s))
     body = json.dumps({"text": texts[0]}).encode()
     for count in MODELS:
         with copies(bundle, count) as folder, service(folder) as running:

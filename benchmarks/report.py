@@ -187,15 +187,24 @@ def growth_table(growth: Results) -> str:
         "text_ms": "ms for one text, by words",
         "batch_ms": "ms for a batch of 80-word texts, by texts",
         "connections_ms": "p50 in ms, by connections",
+        "connections_per_s": "requests/s, by connections",
         "models_start_s": "seconds to ready, by loaded models",
         "models_mb": "memory in MB, by loaded models",
         "models_ms": "ms for one text, by loaded models",
     }
     rows = [
-        [what, ", ".join(f"{x:,.0f}: {y:.3g}" for x, y in growth["series"][name]), f"{growth['exponents'][name]:.2f}"]
+        [
+            what,
+            ", ".join(f"{x:,.0f}: {_short(y)}" for x, y in growth["series"][name]),
+            f"{growth['exponents'][name]:.2f}",
+        ]
         for name, what in names.items()
     ]
     return table(["", "Measured", "Exponent"], rows)
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1_000 else f"{value:.3g}"
 
 
 def training_table(training: Results) -> str:
