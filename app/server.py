@@ -143,7 +143,6 @@ class Server(uvicorn.Server):
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            timeout_keep_alive=math.ceil(connections.keep_alive_s),
         )
         super().__init__(config)
         self._connections = connections
