@@ -180,7 +180,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
-        """As uvicorn's, but without a timer, which takes longer than all the rest: `sweep` sees who is idle."""
+        """As uvicorn's, but without a timer for each answer: `sweep` sees who is idle."""
         self._unhurried = False
         self._answered_at = time.monotonic()
         self.server_state.total_requests += 1

@@ -115,7 +115,9 @@ class Settings(BaseSettings):
         10.0, gt=0, description="Longest time for a client to send its request, and to read its answer, in seconds."
     )
     keep_alive_s: float = Field(
-        5.0, gt=0, description="Longest time that a connection may be idle between two requests, in seconds."
+        5.0,
+        gt=0,
+        description="Longest time that a connection may be idle between two requests, in seconds; at most one more.",
     )
     keys: str | None = Field(
         None,
