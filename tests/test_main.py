@@ -14,13 +14,25 @@ from typing import Any
 import httpx
 import pytest
 
-from app import keys
+from app import keys, memory
+from app.bundle import read_bundle
 from app.engines import open as engines
+from app.engines.base import EngineOptions
+from app.engines.open import open_engine
 from app.errors import StartError
 from app.main import create_app
 from app.memory import GARBAGE_THRESHOLD
 from app.scope import ON_DEPARTURE
 from app.settings import SHIPPED, Settings
+
+
+def test_heaps_are_to_fit_the_engine_with_the_largest_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(memory, "settle", lambda block_bytes, **_: asked.append(block_bytes))
+    large, small = (SHIPPED / "topic" / model for model in ("lstm", "gru"))
+    create_app(Settings(bundle=[large, small], max_batch_windows=7))
+    assert asked == [open_engine(read_bundle(large), options=EngineOptions(batch=7)).block_bytes]
+    assert asked[0] > open_engine(read_bundle(small), options=EngineOptions(batch=7)).block_bytes
 
 
 def test_answered_request_leaves_nothing_for_the_garbage_collector() -> None:

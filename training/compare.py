@@ -128,6 +128,7 @@ class _AsTrained:
 
     name = "trained"
     precision: Precision = "float32"
+    block_bytes = 0
 
     def __init__(self, model: keras.Model) -> None:
         self._model = model

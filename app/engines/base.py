@@ -28,10 +28,13 @@ class Engine(Protocol):
     """Safe to call from one thread at a time; rows of a batch never influence each other.
 
     `precision`: what the model is computed in, which is float32 where it has nothing that could be rounded.
+    `block_bytes`: the largest block that a run takes from the heap and gives back, for the next one to find it there; 0
+    if it takes none.
     """
 
     name: str
     precision: Precision
+    block_bytes: int
 
     def predict(self, ids: Ids) -> Probabilities:
         """Windows (n, maxlen) int32 -> probabilities (n, labels) float32, each row adding up to 1.

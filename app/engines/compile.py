@@ -27,7 +27,8 @@ class Compiled:
     """A graph: ids (batch, steps) int32 in and probabilities (batch, labels) float32 out, and its large weights.
 
     `skips`: the steps of padding that need not be read: none; any number, from the states' values there (`states`
-    go in and come out too); or exactly all of a window's.
+    go in and come out too); or exactly all of a window's. `widest`: the most numbers that a run keeps of each step of a
+    row in one block.
     """
 
     graph: bytes
@@ -36,6 +37,7 @@ class Compiled:
     skips: Literal["none", "any", "all"]
     states: tuple[State, ...]
     rows_interact: bool
+    widest: int
 
 
 def compile_graph(
@@ -54,7 +56,10 @@ def _compile(model: ModelFile, labels: int, graph: Graph) -> Compiled:
         try:
             if layer.kind not in EMITTERS:
                 raise UnsupportedError("the engine has no such layer")
-            tensors[layer.name] = EMITTERS[layer.kind](graph, layer, [tensors[name] for name in layer.inputs])
+            tensor = EMITTERS[layer.kind](graph, layer, [tensors[name] for name in layer.inputs])
+            if tensor.form == "sequence":
+                graph.widen(tensor.channels)
+            tensors[layer.name] = tensor
         except UnsupportedError as why:
             raise UnsupportedLayerError(
                 model.path,
@@ -91,4 +96,4 @@ def _close(graph: Graph, model: ModelFile, top: Tensor, labels: int) -> Compiled
     )
     skips: Literal["none", "any", "all"] = "any" if graph.streaming else "all" if graph.masked else "none"
     compiled = proto.model(content, IR_VERSION, OPSETS)
-    return Compiled(compiled, output, graph.weights, skips, tuple(graph.states), graph.rows_interact)
+    return Compiled(compiled, output, graph.weights, skips, tuple(graph.states), graph.rows_interact, graph.widest)

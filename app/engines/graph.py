@@ -80,6 +80,8 @@ class Graph:
     states: list[State] = field(default_factory=list)
     masked: bool = False
     """Padding counts as if it were not there."""
+    widest: int = 0
+    """The most numbers that the runtime keeps of each step of a row in one block."""
     rows_interact: bool = False
     """Numbers are rounded on a scale that all rows of a run share, so that a row must run alone."""
     _opened: int = 0
@@ -120,6 +122,10 @@ class Graph:
         self.masked = masked
         if masked:
             self.read_ahead()  # no padding is left, so that there is nothing for a state to stand for
+
+    def widen(self, numbers: int) -> None:
+        """A layer says how many numbers of each step of a row it keeps in one block."""
+        self.widest = max(self.widest, numbers)
 
     def constant(self, value: NDArray[Any]) -> str:
         name = f"c{len(self.constants)}"

@@ -47,6 +47,7 @@ class KerasEngine:
 
     name = "keras"
     precision: Precision = "float32"
+    block_bytes = 0  # TensorFlow's own allocator keeps what a GPU needs; on a CPU a step's numbers are few
 
     def __init__(self, bundle: Bundle, maxlen: int, labels: int) -> None:
         with tempfile.TemporaryDirectory() as folder:

@@ -42,6 +42,7 @@ class OnnxEngine:
         self.precision: Precision = "int8" if compiled.rows_interact else "float32"
         self._maxlen, self._labels = maxlen, labels
         self._batch = 1 if compiled.rows_interact else options.batch
+        self.block_bytes = np.dtype(np.float32).itemsize * self._batch * maxlen * compiled.widest
         self._session, self._shared = _open_session(compiled, options.threads)
         self._output = [compiled.output]
         self._skips = compiled.skips

@@ -78,6 +78,7 @@ def bidirectional(graph: Graph, layer: Layer, inputs: list[Tensor]) -> Tensor:
 def _run(graph: Graph, kind: str, config: dict[str, Any], x: Tensor, cells: list[Weights], direction: str) -> str:
     """ONNX' Y (steps, directions, batch, units) or Y_h (directions, batch, units)."""
     attributes = _describe(kind, config, len(cells), direction)
+    graph.widen(len(_GATES[kind]) * config["units"])  # the inputs' part of all gates, for all steps, one direction each
     wanted = 0 if config["return_sequences"] else 1
     before = [graph.open_state() for _ in range(_STATES[kind])] if graph.streaming else []
     after = range(1, 1 + len(before))  # Y_h, and an LSTM's Y_c

@@ -14,6 +14,8 @@ from app.engines.onnx import OnnxEngine
 from app.errors import UnsupportedLayerError
 from app.settings import SHIPPED
 from app.text import PAD, Ids
+from benchmarks import heaps
+from benchmarks.heaps import make_model
 
 
 def test_engine_reads_embeddings_where_they_are_and_forbids_to_write_to_them() -> None:
@@ -50,6 +52,20 @@ def test_any_number_of_rows_is_answered() -> None:
         assert answer.shape == (rows, 46)
         assert answer.dtype == np.float32
         np.testing.assert_allclose(answer, np.tile(answer[:1], (rows, 1)), atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "numbers"), [("sentiment/gru", 3 * 128), ("topic/lstm", 4 * 128)])
+def test_engine_says_how_large_a_block_its_runs_take(name: str, numbers: int) -> None:
+    """All gates of the widest layer, for each step of each row."""
+    bundle = read_bundle(SHIPPED / name)
+    engine = OnnxEngine(bundle.model, 100, len(bundle.manifest.labels), EngineOptions(batch=8))
+    assert engine.block_bytes == 4 * 8 * 100 * numbers
+
+
+def test_block_is_as_large_as_the_widest_sequence_if_that_is_wider_than_any_gates() -> None:
+    model = make_model(units=8)
+    engine = OnnxEngine(model, heaps.STEPS, heaps.LABELS, EngineOptions(batch=2))
+    assert engine.block_bytes == 4 * 2 * heaps.STEPS * heaps.CHANNELS
 
 
 def padded(lengths: list[int], maxlen: int = 100) -> Ids:
