@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from app import cli, tune
-from app.settings import SHIPPED, load_settings
+from app.bundle import read_bundle
+from app.engines.base import EngineOptions
+from app.engines.open import open_engine
+from app.settings import SHIPPED, Settings, load_settings
 from app.tune import Trial
 
 
@@ -42,6 +45,16 @@ def test_settings_file_stays_as_private_as_it_was_and_a_link_a_link(tmp_path: Pa
     assert (tmp_path / ".env").is_symlink()
     assert (tmp_path / "real").read_text() == "SENTOPIC_KEY=secret\nSENTOPIC_ENGINE_THREADS=2\n"
     assert (tmp_path / "real").stat().st_mode & 0o777 == 0o600
+
+
+def test_heaps_fit_what_is_measured_as_they_do_in_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(tune.memory, "settle", asked.append)
+    monkeypatch.setattr(tune, "BATCHES", (2, 3))
+    monkeypatch.setattr(tune, "thread_counts", lambda: [1])
+    bundle = read_bundle(SHIPPED / "sentiment" / "gru")
+    tune.measure([bundle], Settings(), 0.0, 1, lambda _: None)
+    assert asked == [open_engine(bundle, options=EngineOptions(batch=batch)).block_bytes for batch in (2, 3)]
 
 
 def test_what_is_measured_is_written_and_read_by_the_service(
