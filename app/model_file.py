@@ -13,7 +13,7 @@ import stat
 import struct
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -50,6 +50,9 @@ TRUSTED: Final = frozenset(
     "ReLU LeakyReLU Softmax TimeDistributed".split()
 )
 """Layers that compute numbers and nothing else. `Lambda` and its kin can never be on this list."""
+
+_MASK: Final = {"module": "keras.src.ops.numpy", "class_name": "NotEqual", "registered_name": "NotEqual"}
+"""In a functional model's configuration a mask stands among the layers: ids that are not 0."""
 
 _SIZES: Final = frozenset({"units", "filters", "kernel_size", "input_dim", "output_dim"})
 """What a layer's configuration says of its weights' shapes."""
@@ -135,6 +138,7 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
 def _assemble(path: Path, config: dict[str, Any], arrays: dict[str, dict[str, NDArray[np.float32]]]) -> ModelFile:
     if config["class_name"] not in ("Sequential", "Functional") or config.get("module") not in _MODEL_MODULES:
         raise BundleError(path, f"a {config['class_name']} model; only Sequential and Functional ones can be read")
+    config, masks = _set_masks_apart(path, config)
     _check_classes(path, list(config.values()))
     layers: list[Layer] = []
     groups = _groups_of(entry["class_name"] for entry in config["config"]["layers"])
@@ -143,7 +147,7 @@ def _assemble(path: Path, config: dict[str, Any], arrays: dict[str, dict[str, ND
             raise BundleError(path, f"{entry['class_name']} is not a layer of Keras")
         layer_config, name = entry["config"], entry["config"]["name"]
         if config["class_name"] == "Functional":
-            inputs = tuple(_inputs_of(path, entry))
+            inputs = tuple(_inputs_of(path, entry, masks))
         else:
             inputs = (layers[-1].name,) if layers else ()
         if missing := set(inputs) - {layer.name for layer in layers}:
@@ -153,7 +157,31 @@ def _assemble(path: Path, config: dict[str, Any], arrays: dict[str, dict[str, ND
     _check_joins(path, layers)
     if sum(layer.kind == "InputLayer" for layer in layers) != 1:
         raise BundleError(path, "a text model has exactly one input")
+    if masks and not all(layer.config.get("mask_zero") for layer in layers if layer.kind == "Embedding"):
+        raise BundleError(path, "padding is masked, but not by its embeddings")
     return ModelFile(path, tuple(layers), _output_of(path, config, layers))
+
+
+def _set_masks_apart(path: Path, config: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
+    """A functional model's configuration without its masks, and their names: where padding is masked it has them among
+    its layers, and layers that take them say so. Embeddings say it too, which is what is gone by.
+    """
+    entries = config["config"]["layers"]
+    if config["class_name"] != "Functional":
+        return config, set()
+    ids = [entry["config"]["name"] for entry in entries if entry["class_name"] == "InputLayer"]
+    layers, masks = list[dict[str, Any]](), set[str]()
+    for entry in entries:
+        if {key: entry.get(key) for key in _MASK} != _MASK:
+            layers.append(entry)
+            continue
+        _check_classes(path, list(entry.values()))
+        (node,) = entry["inbound_nodes"]
+        tensor, value = node["args"]
+        if tensor["config"]["keras_history"][0] not in ids or value != 0 or node["kwargs"]:
+            raise BundleError(path, "something else than padding is masked")
+        masks.add(entry["config"]["name"])
+    return {**config, "config": {**config["config"], "layers": layers}}, masks
 
 
 def _check_classes(path: Path, node: Any) -> None:
@@ -214,8 +242,8 @@ def _check_joins(path: Path, layers: list[Layer]) -> None:
             raise BundleError(path, f"layer {layer.name} is joined from more than {MAX_JOINED} tensors")
 
 
-def _inputs_of(path: Path, entry: dict[str, Any]) -> Iterator[str]:
-    """Names of the layers whose outputs this one takes: one node, positional tensors only."""
+def _inputs_of(path: Path, entry: dict[str, Any], masks: Collection[str]) -> Iterator[str]:
+    """Names of the layers whose outputs this one takes: one node, positional tensors only, and maybe a mask."""
     nodes = entry["inbound_nodes"]
     if len(nodes) > 1:
         raise BundleError(path, f"layer {entry['name']} is used twice")
@@ -227,7 +255,10 @@ def _inputs_of(path: Path, entry: dict[str, Any]) -> Iterator[str]:
                 stack.extend(reversed(item))
             elif isinstance(item, dict) and item.get("class_name") == "__keras_tensor__":
                 yield item["config"]["keras_history"][0]
-        if "__keras_tensor__" in json.dumps(node["kwargs"]):
+        named = dict(node["kwargs"])
+        if "mask" in named and named["mask"] and named["mask"]["config"]["keras_history"][0] in masks:
+            del named["mask"]
+        if "__keras_tensor__" in json.dumps(named):
             raise BundleError(path, f"layer {entry['name']} takes a tensor by name")
 
 

@@ -94,6 +94,17 @@ def _functional() -> "keras.Model":
     return keras.Model(ids, layers.Dense(LABELS, activation="softmax")(layers.Concatenate()(pooled)))
 
 
+def _masked_functional(stack: Stack) -> "keras.Model":
+    """With a second branch from the same embedding, and a third from another one."""
+    ids = keras.Input((MAXLEN,), dtype="int32")
+    x = start = layers.Embedding(WORDS, 8, mask_zero=True)(ids)
+    for layer in stack():
+        x = layer(x)
+    pooled = layers.GlobalAveragePooling1D()(layers.GRU(3, return_sequences=True)(layers.Dropout(0.5)(start)))
+    other = layers.LSTM(3)(layers.Embedding(WORDS, 4, mask_zero=True)(ids))
+    return keras.Model(ids, layers.Dense(LABELS, activation="softmax")(layers.Concatenate()([x, pooled, other])))
+
+
 def _agree(model: "keras.Model", folder: Path, labels: int = LABELS) -> None:
     for weight in model.weights:  # Keras starts biases at 0, which would hide a bias in the wrong place
         if "seed" not in weight.path:
@@ -130,6 +141,12 @@ def test_onnx_engine_gives_what_keras_gives(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", MASKED)
 def test_masked_padding_counts_as_if_it_were_not_there(name: str, tmp_path: Path) -> None:
     _agree(_sequential(MASKED[name], mask=True), tmp_path)
+
+
+@pytest.mark.parametrize("name", MASKED)
+def test_functional_model_whose_padding_is_masked_agrees(name: str, tmp_path: Path) -> None:
+    """Keras writes its mask down as an operation of its own, which each layer takes by name."""
+    _agree(_masked_functional(MASKED[name]), tmp_path)
 
 
 @pytest.mark.filterwarnings("ignore:Layer .* does not support masking")

@@ -26,6 +26,7 @@ from app.engines import keras as engines  # noqa: E402
 layers = keras.layers
 MAXLEN, WORDS, LABELS = 6, 9, 3
 RECURRENT = {"SimpleRNN", "LSTM", "GRU", "Bidirectional"}
+WINDOWS = np.array([[0, 0, 0, 1, 5, 3], [0, 1, 2, 2, 4, 8], [1, 5, 6, 7, 3, 2]], np.int32)
 Stack = Callable[[], list[Any]]
 
 
@@ -38,7 +39,10 @@ def _as_where_a_gpu_is(monkeypatch: pytest.MonkeyPatch) -> None:
 def draft(folder: Path, stack: list[Any], *, mask: bool = False) -> Any:
     """What the engine takes of a bundle."""
     start = [keras.Input((MAXLEN,), dtype="int32"), layers.Embedding(WORDS, 4, mask_zero=mask)]
-    model = keras.Sequential([*start, *stack, layers.Dense(LABELS, activation="softmax")])
+    return save(folder, keras.Sequential([*start, *stack, layers.Dense(LABELS, activation="softmax")]))
+
+
+def save(folder: Path, model: Any) -> Any:
     for weight in model.weights:
         if "seed" not in weight.path:
             weight.assign(np.random.default_rng(7).normal(0, 0.4, weight.shape))
@@ -110,9 +114,21 @@ def test_every_other_layer_goes_step_by_step_and_is_named(
     assert len(find_slow_layers(bundle.model)) == len(
         [layer for layer in bundle.model.layers if layer.kind in RECURRENT]
     )
-    ids = np.array([[0, 0, 0, 1, 5, 3], [0, 1, 2, 2, 4, 8], [1, 5, 6, 7, 3, 2]], np.int32)
-    expected = OnnxEngine(bundle.model, MAXLEN, LABELS).predict(ids)
-    np.testing.assert_allclose(engine.predict(ids), expected, atol=1e-5)
+    expected = OnnxEngine(bundle.model, MAXLEN, LABELS).predict(WINDOWS)
+    np.testing.assert_allclose(engine.predict(WINDOWS), expected, atol=1e-5)
+
+
+def test_functional_model_whose_padding_is_masked_gives_what_the_onnx_engine_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "BATCH_SIZES", (4,))
+    ids = keras.Input((MAXLEN,), dtype="int32")
+    x = layers.Bidirectional(layers.LSTM(3, return_sequences=True))(layers.Embedding(WORDS, 4, mask_zero=True)(ids))
+    bundle = save(tmp_path, keras.Model(ids, layers.Dense(LABELS, activation="softmax")(layers.GRU(3)(x))))
+    engine = engines.KerasEngine(bundle, MAXLEN, LABELS)
+    assert count_operations(engine.trace(4))["CudnnRNNV3"] == 0
+    expected = OnnxEngine(bundle.model, MAXLEN, LABELS).predict(WINDOWS)
+    np.testing.assert_allclose(engine.predict(WINDOWS), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(

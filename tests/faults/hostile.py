@@ -258,6 +258,68 @@ def inputs_by_name(draft: Draft) -> None:
     draft.configure(change)
 
 
+def mask(tensor: Any, value: Any = 0, **more: Any) -> dict[str, Any]:
+    """As Keras writes down in a functional model what `mask_zero` masks."""
+    node = {"args": [tensor, value], "kwargs": {}}
+    entry = {"module": "keras.src.ops.numpy", "class_name": "NotEqual", "registered_name": "NotEqual", "name": "mask"}
+    return {**entry, "config": {"name": "mask"}, "inbound_nodes": [node], **more}
+
+
+def put_mask(change: Callable[[list[Any], Any], dict[str, Any]], *, by: str = "mask") -> Callable[[Any], None]:
+    """A mask behind the ids, as `change` makes it of the layers and the ids, for the recurrent layer to take."""
+
+    def put(model: Any) -> None:
+        layers = model["config"]["layers"]
+        ids = next(layer for layer in layers if layer["class_name"] == "Embedding")["inbound_nodes"][0]["args"][0]
+        gru = next(layer for layer in layers if layer["class_name"] == "GRU")
+        layers.insert(2, change(layers, ids))
+        gru["inbound_nodes"][0]["kwargs"][by] = name_tensor("mask")
+
+    return put
+
+
+def name_tensor(name: str) -> dict[str, Any]:
+    config = {"shape": [None, 100], "dtype": "bool", "keras_history": [name, 0, 0]}
+    return {"class_name": "__keras_tensor__", "config": config}
+
+
+@hostile("model.keras", "padding is masked, but not by its embeddings")
+def mask_of_its_own(draft: Draft) -> None:
+    draft.configure(put_mask(lambda _, ids: mask(ids)))
+
+
+@hostile("model.keras", "something else than padding is masked")
+def mask_of_a_word(draft: Draft) -> None:
+    draft.configure(put_mask(lambda _, ids: mask(ids, 17)))
+
+
+@hostile("model.keras", "something else than padding is masked")
+def mask_of_numbers(draft: Draft) -> None:
+    draft.configure(put_mask(lambda layers, _: mask(name_tensor(layers[1]["name"]))))
+
+
+@hostile("model.keras", "takes a tensor by name")
+def mask_by_another_name(draft: Draft) -> None:
+    draft.set_option("Embedding", mask_zero=True)
+    draft.configure(put_mask(lambda _, ids: mask(ids), by="initial_state"))
+
+
+@hostile("model.keras", "it names os.system, which is not a part")
+def class_within_a_mask(draft: Draft) -> None:
+    foreign = {"module": "os", "class_name": "system"}
+    draft.configure(put_mask(lambda _, ids: mask(ids, build_config=foreign)))
+
+
+@hostile("model.keras", "it names keras.src.ops.numpy.NotEqual")
+def mask_within_a_layer(draft: Draft) -> None:
+    draft.replace_layer("TimeDistributed", {"layer": mask(name_tensor("ids"))})
+
+
+@hostile("model.keras", "it names keras.src.ops.numpy.Exp")
+def operation_that_is_no_mask(draft: Draft) -> None:
+    draft.configure(put_mask(lambda _, ids: mask(ids, class_name="Exp")))
+
+
 @hostile("model.keras", "is joined from more than")
 def values_that_double_with_each_layer(draft: Draft) -> None:
     def change(model: Any) -> None:
