@@ -136,7 +136,7 @@ def create_app(
     rates = _open_rates(settings)
     guard = security.Guard(keyring, rates, open_pages=settings.open_pages) if keyring or rates else None
     tracing = _open_tracing(settings)  # the last to open: it has a thread that only the lifespan ends
-    memory.settle(max((one.engine.block_bytes for one in opened), default=0), inherited=shared is not None)
+    memory.settle([one.engine.block_bytes for one in opened], inherited=shared is not None)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import gc
 import os
+from collections.abc import Collection
 from typing import Final
 
 GARBAGE_THRESHOLD: Final = 20_000
@@ -14,19 +15,19 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """In glibc's malloc.h."""
 
 _LEAST_BYTES: Final = 4 * 2**20
-_MOST_BYTES: Final = 32 * 2**20
-"""Bounds of how large a block must be to be none of a heap's; glibc allows no more."""
+_MOST_BYTES: Final = 16 * 2**20
+"""Of a block that heaps keep, between which it may be. Each heap keeps two: more would be much memory, for ever."""
 
 
-def settle(block_bytes: int = 0, *, inherited: bool = False) -> None:
+def settle(blocks: Collection[int] = (), *, inherited: bool = False) -> None:
     """Gives the system back what loading took; glibc would keep some 40 MB of it for ever.
 
-    Heaps keep what runs take and give back all the time, in blocks of no more than `block_bytes`: to have the system
-    map and clear them anew makes a run 1.3 to 1.8 times as long.
+    Heaps keep `blocks` of so many bytes, which runs take and give back all the time, unless they are too large: to have
+    the system map and clear them anew makes a run 1.3 to 1.8 times as long.
     What is left stays for good: no later collection looks at it again. What a process has inherited is not even looked
     at now: the collector writes where it looks, and a page that is written to is no longer shared.
     """
-    _bound_heaps(block_bytes)
+    _bound_heaps(max((size for size in blocks if size <= _MOST_BYTES), default=0))
     if not inherited:
         gc.unfreeze()
     gc.collect()
@@ -46,7 +47,7 @@ def _bound_heaps(block_bytes: int) -> None:
 
     And each keeps twice as much free as the largest block had that was ever given back: a model file, as it was read.
     """
-    mapped = min(max(_LEAST_BYTES, block_bytes + block_bytes // 8), _MOST_BYTES)
+    mapped = max(_LEAST_BYTES, block_bytes + block_bytes // 8)
     bounds = {
         _M_ARENA_MAX: max(2, os.cpu_count() or 1),
         _M_MMAP_THRESHOLD: mapped,

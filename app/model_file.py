@@ -63,13 +63,17 @@ MAX_SPAN: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer: its class, its configuration, the layers it reads, and its weights by their path in it."""
+    """One layer: its class, its configuration, the layers it reads, and its weights by their path in it.
+
+    `takes_mask`: a functional model says that it takes the mask of padding, whatever it reads.
+    """
 
     kind: str
     name: str
     config: dict[str, Any]
     inputs: tuple[str, ...]
     weights: dict[str, NDArray[np.float32]]
+    takes_mask: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +142,7 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
 def _assemble(path: Path, config: dict[str, Any], arrays: dict[str, dict[str, NDArray[np.float32]]]) -> ModelFile:
     if config["class_name"] not in ("Sequential", "Functional") or config.get("module") not in _MODEL_MODULES:
         raise BundleError(path, f"a {config['class_name']} model; only Sequential and Functional ones can be read")
+    _check_names(path, config["config"]["layers"])
     config, masks = _set_masks_apart(path, config)
     _check_classes(path, list(config.values()))
     layers: list[Layer] = []
@@ -146,13 +151,15 @@ def _assemble(path: Path, config: dict[str, Any], arrays: dict[str, dict[str, ND
         if entry.get("module") != "keras.layers":
             raise BundleError(path, f"{entry['class_name']} is not a layer of Keras")
         layer_config, name = entry["config"], entry["config"]["name"]
+        takes_mask = False
         if config["class_name"] == "Functional":
-            inputs = tuple(_inputs_of(path, entry, masks))
+            inputs = tuple(_inputs_of(path, entry))
+            takes_mask = _takes_mask(path, entry, masks)
         else:
             inputs = (layers[-1].name,) if layers else ()
         if missing := set(inputs) - {layer.name for layer in layers}:
             raise BundleError(path, f"layer {name} reads {missing.pop()}, which does not come before it")
-        layers.append(Layer(entry["class_name"], name, layer_config, inputs, arrays.get(group, {})))
+        layers.append(Layer(entry["class_name"], name, layer_config, inputs, arrays.get(group, {}), takes_mask))
         _check_sizes(path, layers[-1])
     _check_joins(path, layers)
     if sum(layer.kind == "InputLayer" for layer in layers) != 1:
@@ -160,6 +167,16 @@ def _assemble(path: Path, config: dict[str, Any], arrays: dict[str, dict[str, ND
     if masks and not all(layer.config.get("mask_zero") for layer in layers if layer.kind == "Embedding"):
         raise BundleError(path, "padding is masked, but not by its embeddings")
     return ModelFile(path, tuple(layers), _output_of(path, config, layers))
+
+
+def _check_names(path: Path, entries: list[dict[str, Any]]) -> None:
+    """Keras joins layers by the names of their entries, which are those of the layers themselves."""
+    names = [entry["config"]["name"] for entry in entries]
+    if len(set(names)) < len(names):
+        raise BundleError(path, "two layers have one name")
+    for entry, name in zip(entries, names, strict=True):
+        if entry.get("name", name) != name:
+            raise BundleError(path, f"layer {name} has another name too")
 
 
 def _set_masks_apart(path: Path, config: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
@@ -198,6 +215,8 @@ def _check_classes(path: Path, node: Any) -> None:
 
 def _check_class(path: Path, node: dict[str, Any]) -> None:
     kind, module = node["class_name"], node.get("module")
+    if str(module).startswith("keras.src.ops."):
+        raise BundleError(path, f"it has the operation {module}.{kind}, and only a mask of padding can be read")
     if module not in _MODULES or node.get("registered_name"):
         raise BundleError(path, f"it names {module}.{kind}, which is not a part of a plain Keras model")
     if module == "keras.layers" and kind not in TRUSTED:
@@ -242,8 +261,8 @@ def _check_joins(path: Path, layers: list[Layer]) -> None:
             raise BundleError(path, f"layer {layer.name} is joined from more than {MAX_JOINED} tensors")
 
 
-def _inputs_of(path: Path, entry: dict[str, Any], masks: Collection[str]) -> Iterator[str]:
-    """Names of the layers whose outputs this one takes: one node, positional tensors only, and maybe a mask."""
+def _inputs_of(path: Path, entry: dict[str, Any]) -> Iterator[str]:
+    """Names of the layers whose outputs this one takes: one node, positional tensors only."""
     nodes = entry["inbound_nodes"]
     if len(nodes) > 1:
         raise BundleError(path, f"layer {entry['name']} is used twice")
@@ -255,11 +274,19 @@ def _inputs_of(path: Path, entry: dict[str, Any], masks: Collection[str]) -> Ite
                 stack.extend(reversed(item))
             elif isinstance(item, dict) and item.get("class_name") == "__keras_tensor__":
                 yield item["config"]["keras_history"][0]
-        named = dict(node["kwargs"])
-        if "mask" in named and named["mask"] and named["mask"]["config"]["keras_history"][0] in masks:
-            del named["mask"]
-        if "__keras_tensor__" in json.dumps(named):
-            raise BundleError(path, f"layer {entry['name']} takes a tensor by name")
+
+
+def _takes_mask(path: Path, entry: dict[str, Any], masks: Collection[str]) -> bool:
+    """Whether the layer takes one of these as its `mask`. It takes no other tensor by name."""
+    takes = False
+    for node in entry["inbound_nodes"]:
+        for name, value in node["kwargs"].items():
+            if "__keras_tensor__" not in json.dumps(value):
+                continue
+            if name != "mask" or value["config"]["keras_history"][0] not in masks:
+                raise BundleError(path, f"layer {entry['name']} takes a tensor by name")
+            takes = True
+    return takes
 
 
 def _output_of(path: Path, config: dict[str, Any], layers: list[Layer]) -> str:

@@ -92,7 +92,7 @@ def write(path: Path, values: dict[str, int]) -> None:
 def _build(bundle: Bundle, options: EngineOptions, settings: Settings) -> Classifier:
     encoder = bundle.encoder()
     engine = open_engine(bundle, settings.engine, encoder, options)
-    memory.settle(engine.block_bytes)  # as the service has it
+    memory.settle([engine.block_bytes])  # as the service has it
     batcher = Batcher(engine, max_batch_windows=options.batch, max_queue_windows=settings.max_queue_windows)
     metrics = ModelMetrics.alone(bundle.manifest)
     return Classifier(

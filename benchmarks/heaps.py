@@ -52,7 +52,7 @@ def measure(units: int, batch: int, heaps: str) -> None:
     """Prints the milliseconds of a window, and how many pages the system has mapped and cleared for it."""
     engine = OnnxEngine(make_model(units), STEPS, LABELS, EngineOptions(batch=batch))
     if heaps != "glibc's own":
-        memory.settle(engine.block_bytes if heaps == "that fit" else 0)
+        memory.settle([engine.block_bytes] if heaps == "that fit" else [])
     ids = np.random.default_rng(1).integers(4, WORDS, (batch, STEPS), dtype=np.int32)
     thread = threading.Thread(target=run, args=(engine, ids))  # as in the service: each has a heap of its own
     thread.start()

@@ -90,7 +90,7 @@ def measure(model: keras.Model, batches: Sequence[Ids]) -> list[tuple[float, flo
         model.save(path)
         read = model_file.parse(path.read_bytes(), path)
     engine = OnnxEngine(read, STEPS, LABELS, EngineOptions(batch=BATCH))
-    memory.settle(engine.block_bytes)
+    memory.settle([engine.block_bytes])
     function = tf.function(lambda ids: model(ids, training=False))
     found = []
     for ids in batches:

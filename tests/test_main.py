@@ -26,13 +26,13 @@ from app.scope import ON_DEPARTURE
 from app.settings import SHIPPED, Settings
 
 
-def test_heaps_are_to_fit_the_engine_with_the_largest_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[int] = []
-    monkeypatch.setattr(memory, "settle", lambda block_bytes, **_: asked.append(block_bytes))
-    large, small = (SHIPPED / "topic" / model for model in ("lstm", "gru"))
-    create_app(Settings(bundle=[large, small], max_batch_windows=7))
-    assert asked == [open_engine(read_bundle(large), options=EngineOptions(batch=7)).block_bytes]
-    assert asked[0] > open_engine(read_bundle(small), options=EngineOptions(batch=7)).block_bytes
+def test_heaps_are_to_fit_all_engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[int]] = []
+    monkeypatch.setattr(memory, "settle", lambda blocks, **_: asked.append(blocks))
+    bundles = [SHIPPED / "topic" / model for model in ("lstm", "gru")]
+    create_app(Settings(bundle=bundles, max_batch_windows=7))
+    assert asked == [[open_engine(read_bundle(one), options=EngineOptions(batch=7)).block_bytes for one in bundles]]
+    assert asked[0][0] > asked[0][1] > 0
 
 
 def test_answered_request_leaves_nothing_for_the_garbage_collector() -> None:

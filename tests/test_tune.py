@@ -48,13 +48,13 @@ def test_settings_file_stays_as_private_as_it_was_and_a_link_a_link(tmp_path: Pa
 
 
 def test_heaps_fit_what_is_measured_as_they_do_in_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[int] = []
+    asked: list[list[int]] = []
     monkeypatch.setattr(tune.memory, "settle", asked.append)
     monkeypatch.setattr(tune, "BATCHES", (2, 3))
     monkeypatch.setattr(tune, "thread_counts", lambda: [1])
     bundle = read_bundle(SHIPPED / "sentiment" / "gru")
     tune.measure([bundle], Settings(), 0.0, 1, lambda _: None)
-    assert asked == [open_engine(bundle, options=EngineOptions(batch=batch)).block_bytes for batch in (2, 3)]
+    assert asked == [[open_engine(bundle, options=EngineOptions(batch=batch)).block_bytes] for batch in (2, 3)]
 
 
 def test_what_is_measured_is_written_and_read_by_the_service(

@@ -51,7 +51,7 @@ def find_slow_layers(model: ModelFile) -> list[SlowLayer]:
     found, masked = list[SlowLayer](), set[str]()
     for layer in model.layers:
         read = [name in masked for name in layer.inputs]
-        is_masked = all(read) if layer.kind in _MERGES else any(read)
+        is_masked = layer.takes_mask or (all(read) if layer.kind in _MERGES else any(read))
         slow = [(kind, why) for kind, config in _cells(layer) if (why := _explain(kind, config, masked=is_masked))]
         found += [SlowLayer(layer.name, *reason, is_masked) for reason in slow[:1]]
         if layer.kind == "Masking" or layer.config.get("mask_zero") or (is_masked and _hands_on(layer)):

@@ -152,6 +152,17 @@ def test_one_slow_layer_keeps_no_other_from_cudnn(stack: Stack, mask: bool, slow
     assert [layer.name for layer in find_slow_layers(bundle.model)] == [slow]
 
 
+@pytest.mark.filterwarnings("ignore:Layer .* does not support masking")
+def test_layer_that_is_given_the_mask_behind_a_convolution_is_kept_from_cudnn(tmp_path: Path) -> None:
+    ids = keras.Input((MAXLEN,), dtype="int32")
+    x = layers.Conv1D(3, 2, padding="same")(layers.Embedding(WORDS, 4, mask_zero=True)(ids))
+    top = layers.LSTM(3, name="given")(x, mask=ids != 0)
+    bundle = save(tmp_path, keras.Model(ids, layers.Dense(LABELS, activation="softmax")(top)))
+    operations = count_operations(engines.KerasEngine(bundle, MAXLEN, LABELS).trace(4))
+    assert (operations["CudnnRNNV3"], operations["While"]) == (0, 1)
+    assert [layer.name for layer in find_slow_layers(bundle.model)] == ["given"]
+
+
 def test_masking_layer_keeps_what_follows_from_cudnn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "BATCH_SIZES", (1,))
     bundle = draft(tmp_path, [layers.Masking(), layers.LSTM(3, name="last")])

@@ -265,6 +265,10 @@ def mask(tensor: Any, value: Any = 0, **more: Any) -> dict[str, Any]:
     return {**entry, "config": {"name": "mask"}, "inbound_nodes": [node], **more}
 
 
+def rename(entry: dict[str, Any], name: str) -> dict[str, Any]:
+    return {**entry, "name": name, "config": {"name": name}}
+
+
 def put_mask(change: Callable[[list[Any], Any], dict[str, Any]], *, by: str = "mask") -> Callable[[Any], None]:
     """A mask behind the ids, as `change` makes it of the layers and the ids, for the recurrent layer to take."""
 
@@ -281,6 +285,23 @@ def put_mask(change: Callable[[list[Any], Any], dict[str, Any]], *, by: str = "m
 def name_tensor(name: str) -> dict[str, Any]:
     config = {"shape": [None, 100], "dtype": "bool", "keras_history": [name, 0, 0]}
     return {"class_name": "__keras_tensor__", "config": config}
+
+
+@hostile("model.keras", "has another name too")
+def layers_that_swap_names(draft: Draft) -> None:
+    """Keras joins them by the names of their entries."""
+
+    def change(model: Any) -> None:
+        first, second = model["config"]["layers"][-2:]
+        first["name"], second["name"] = second["name"], first["name"]
+
+    draft.configure(change)
+
+
+@hostile("model.keras", "two layers have one name")
+def mask_by_the_name_of_a_layer(draft: Draft) -> None:
+    draft.set_option("Embedding", mask_zero=True)
+    draft.configure(put_mask(lambda layers, ids: rename(mask(ids), layers[1]["name"])))
 
 
 @hostile("model.keras", "padding is masked, but not by its embeddings")
@@ -310,12 +331,12 @@ def class_within_a_mask(draft: Draft) -> None:
     draft.configure(put_mask(lambda _, ids: mask(ids, build_config=foreign)))
 
 
-@hostile("model.keras", "it names keras.src.ops.numpy.NotEqual")
+@hostile("model.keras", "it has the operation keras.src.ops.numpy.NotEqual")
 def mask_within_a_layer(draft: Draft) -> None:
     draft.replace_layer("TimeDistributed", {"layer": mask(name_tensor("ids"))})
 
 
-@hostile("model.keras", "it names keras.src.ops.numpy.Exp")
+@hostile("model.keras", "it has the operation keras.src.ops.numpy.Exp")
 def operation_that_is_no_mask(draft: Draft) -> None:
     draft.configure(put_mask(lambda _, ids: mask(ids, class_name="Exp")))
 
