@@ -355,8 +355,11 @@ class Batcher:
                 self._large = ticket
                 room -= self._take_share(batch, ticket, min(room, max(1, self._max_batch // 2)), now)
                 continue
-            room -= self._take_share(batch, ticket, min(room, self._turn), now)
-            if ticket.left:
+            share = self._take_share(batch, ticket, min(room, self._turn), now)
+            room -= share
+            if ticket.left and share < self._turn:  # cut by the batch's end, not by its turn: it is still the oldest
+                self._queue.appendleft(ticket)
+            elif ticket.left:
                 self._queue.append(ticket)
         if self._large is not None:
             self._take_share(batch, self._large, room, now)  # nobody else wants it

@@ -304,6 +304,24 @@ def test_a_large_request_has_half_of_each_batch_while_others_wait_and_they_take_
     asyncio.run(scene())
 
 
+def test_request_that_a_batch_has_no_room_for_to_its_end_is_the_first_in_the_next() -> None:
+    """Or it would wait once more for all who came behind it."""
+
+    async def scene() -> None:
+        engine = GatedEngine(is_open=False)
+        async with batcher(engine, batch=8, queue=200) as queue:
+            busy = asyncio.create_task(queue.predict(windows(0), 5))
+            await until(lambda: engine.batches)
+            asked = [(value,) for value in range(1, 8)] + [(10, 11)] + [(value,) for value in range(20, 36)]
+            tasks = [asyncio.create_task(queue.predict(windows(*values), 5)) for values in asked]
+            await until(lambda: queue.waiting_windows == 25)
+            engine.gate.set()
+            await asyncio.gather(busy, *tasks)
+        assert engine.batches[1:] == [[*range(1, 8), 10], [11, *range(20, 27)], [*range(27, 35)], [35]]
+
+    asyncio.run(scene())
+
+
 @pytest.mark.parametrize("others", [1, 20, 300])
 def test_a_large_request_waits_no_longer_the_more_small_ones_there_are(others: int) -> None:
     """Half of each batch is its own from when its turn has come once: by then each of those before it has had one."""
