@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     tune = commands.add_parser(
         "tune",
         help="measure this host and write what suits it",
-        description="Takes a minute or two, longer with many cores. The machine should have nothing else to do.",
+        description="Takes some two minutes, longer with many cores. The machine should have nothing else to do.",
     )
     tune.add_argument("--artifacts", type=Path, metavar="DIR", help="directory of bundles (the shipped ones)")
     tune.add_argument(
@@ -127,25 +127,22 @@ def _revoke_key(options: argparse.Namespace) -> int:
 
 
 def _tune(options: argparse.Namespace) -> int:
+    # As in the service, and processes of several threads are not to be forked.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from app import tune
-    from app.bundle import find_bundles, read_bundle
-    from app.engines.base import SWITCH_INTERVAL_S
     from app.settings import load_settings
 
     if options.seconds <= 0 or options.rounds < 1:
         raise UsageError("--seconds and --rounds must be positive")
     if not os.access(options.output.parent, os.W_OK) or options.output.is_dir():
         raise StartError(f"cannot write {options.output}")
-    sys.setswitchinterval(SWITCH_INTERVAL_S)  # as the service has it
     settings = load_settings(artifacts=options.artifacts, bundle=options.bundle)
-    directories = settings.bundle or find_bundles(settings.artifacts)
-    bundles = [read_bundle(directory, trusted=settings.trusted_bundles) for directory in directories]
 
     def tell(line: str) -> None:
         if not options.quiet:
             print(line, file=sys.stderr, flush=True)
 
-    trials = tune.measure(bundles, settings, options.seconds, options.rounds, tell)
+    trials = tune.measure(settings, options.seconds, options.rounds, tell)
     best = tune.choose(trials)
     values = {"SENTOPIC_ENGINE_THREADS": best.threads, "SENTOPIC_MAX_BATCH_WINDOWS": best.batch}
     tune.write(options.output, values)
@@ -153,7 +150,7 @@ def _tune(options: argparse.Namespace) -> int:
         print(json.dumps({"trials": [asdict(trial) for trial in trials], "chosen": asdict(best), "settings": values}))
     else:
         print("".join(f"{name}={value}\n" for name, value in values.items()), end="")
-        print(f"written to {options.output}: {best.texts_per_s:,.0f} texts a second here, without HTTP")
+        print(f"written to {options.output}: {best.texts_per_s:,.0f} texts a second here, one a request")
     return 0
 
 

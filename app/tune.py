@@ -1,35 +1,46 @@
 """Measures this host: how many windows at once, and how many threads, answer most texts a second.
 
-Each setting is tried on the service's own encoder, queue and engine, with as many askers at once as a busy service has;
-HTTP alone is left out, which costs the same with all of them.
+Each setting is tried on the service itself, in a process of its own, with as many askers at once as a busy one has.
+Without HTTP the event loop would have time left, and threads that take its cores would seem to be worth it.
 """
 
 import asyncio
+import json
 import os
 import re
+import select
 import shutil
+import socket
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from app import memory
-from app.batcher import Batcher
+import uvicorn
+
+from app import child, main
+from app.askers import measure_answers
 from app.bundle import Bundle
-from app.classifier import Classifier
 from app.engines.base import EngineOptions
 from app.engines.open import choose as choose_engine
-from app.engines.open import open_engine
-from app.metrics import ModelMetrics
+from app.errors import StartError
+from app.protocol import ConnectionLimits
+from app.server import Server, Service
 from app.settings import Settings
-from app.stages import Stages
 from app.synthetic import make_texts
 
 BATCHES: Final = (1, 4, 8, 16, 24, 32, 64, 128)
 ASKERS: Final = 64
 WORDS: Final = 80
+_KEPT: Final = ("artifacts", "bundle", "trusted_bundles", "engine", "engine_precision")
+"""Settings that each trial has; the others are those of a service that has nothing else to do."""
+
+_PATIENT: Final = {"jobs": "", "max_feedback": 0, "deadline_s": 600.0, "max_wait_s": 600.0}
+"""So is this: whatever is slow is to be measured, not to be refused."""
+
 TIE: Final = 0.95
 """Share of the best texts a second from which a setting that asks for less is taken instead."""
 
@@ -43,20 +54,26 @@ class Trial:
     texts_per_s: float
 
 
-def measure(
-    bundles: Sequence[Bundle], settings: Settings, seconds: float, rounds: int, tell: Callable[[str], None]
-) -> list[Trial]:
-    """Every setting in turn, `rounds` times for `seconds` each; the medians."""
+def measure(settings: Settings, seconds: float, rounds: int, tell: Callable[[str], None]) -> list[Trial]:
+    """Every setting in turn, `rounds` times for `seconds` with each bundle; the medians. Raises BundleError, or
+    StartError if a service does not start.
+    """
+    plain = {name: field.get_default(call_default_factory=True) for name, field in Settings.model_fields.items()}
+    kept = {name: getattr(settings, name) for name in _KEPT}
+    settings = Settings.model_construct(**{**plain, **kept, **_PATIENT})
     options = [
-        EngineOptions(threads, batch, settings.engine_precision)
+        EngineOptions(threads, batch)
         for threads in (thread_counts() if choose_engine(settings.engine) == "onnx" else [1])
         for batch in BATCHES
     ]
     speeds: list[list[float]] = [[] for _ in options]
+    shared = main.read_shared(settings)
+    questions = [_make_requests(one.bundle) for one in shared.trained]
     for turn in range(rounds):
         for option, found in zip(options, speeds, strict=True):
-            each = [asyncio.run(_ask(_build(bundle, option, settings), bundle, seconds)) for bundle in bundles]
-            found.append(statistics.harmonic_mean(each))
+            chosen = settings.model_copy(update={"engine_threads": option.threads, "max_batch_windows": option.batch})
+            with _serve(chosen, shared) as port:
+                found.append(statistics.harmonic_mean([_ask(port, requests, seconds) for requests in questions]))
             setting = f"threads {option.threads}, batch {option.batch}"
             tell(f"round {turn + 1} of {rounds}: {setting}: {found[-1]:,.0f} texts/s")
     return [Trial(one.threads, one.batch, statistics.median(found)) for one, found in zip(options, speeds, strict=True)]
@@ -89,37 +106,45 @@ def write(path: Path, values: dict[str, int]) -> None:
     aside.replace(target)
 
 
-def _build(bundle: Bundle, options: EngineOptions, settings: Settings) -> Classifier:
-    encoder = bundle.encoder()
-    engine = open_engine(bundle, settings.engine, encoder, options)
-    memory.settle([engine.block_bytes])  # as the service has it
-    batcher = Batcher(engine, max_batch_windows=options.batch, max_queue_windows=settings.max_queue_windows)
-    metrics = ModelMetrics.alone(bundle.manifest)
-    return Classifier(
-        bundle.manifest,
-        encoder,
-        engine,
-        batcher,
-        metrics,
-        max_text_chars=settings.max_text_chars,
-        max_explain_windows=settings.max_explain_windows,
-    )
+@contextmanager
+def _serve(settings: Settings, shared: main.Shared) -> Iterator[int]:
+    """A service in a process of its own; its port. Raises StartError."""
+    with socket.create_server(("127.0.0.1", 0), backlog=2 * ASKERS) as listener:
+
+        def live(lifeline: child.Lifeline) -> None:
+            app = main.create_app(settings, shared)
+            limits = ConnectionLimits(
+                settings.client_timeout_s, settings.keep_alive_s, settings.max_header_bytes, settings.max_connections
+            )
+            running = app, app.router.lifespan_context(app), app.state.leaving
+            Server(Service(lambda: running), limits, lifeline).run(sockets=[listener])
+
+        service = child.begin(live, 0, ())
+        status = None
+        try:
+            while not service.ready:
+                select.select([service.line], [], [], child.BEAT_S)
+                service.listen()
+                if (status := service.bury()) is not None:
+                    raise StartError(service.why or f"the service ended with {child.describe(status)}")
+                if time.monotonic() > service.silent_at:
+                    raise StartError("the service does not start")
+            yield listener.getsockname()[1]
+        finally:
+            if status is None:
+                service.kill()
+                os.waitpid(service.pid, 0)
+                os.close(service.line)
 
 
-async def _ask(classifier: Classifier, bundle: Bundle, seconds: float) -> float:
-    """Texts answered a second, to askers who each ask again when they have their answer, and once at least."""
-    texts, answered, end = make_texts(bundle.words, ASKERS, WORDS), 0, 0.0
+def _make_requests(bundle: Bundle) -> list[bytes]:
+    """One for each asker."""
+    manifest = bundle.manifest
+    bodies = [json.dumps({"text": text, "model": manifest.model}) for text in make_texts(bundle.words, ASKERS, WORDS)]
+    head = f"POST /predict/{manifest.task} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    return [f"{head}content-length: {len(body)}\r\n\r\n{body}".encode() for body in bodies]
 
-    async def ask(text: str) -> None:
-        nonlocal answered
-        while True:
-            await classifier.classify(text, 60, Stages())
-            answered += 1
-            if time.perf_counter() >= end:
-                return
 
-    async with classifier.batcher:
-        started = time.perf_counter()
-        end = started + seconds
-        await asyncio.gather(*map(ask, texts))
-        return answered / (time.perf_counter() - started)
+def _ask(port: int, requests: Sequence[bytes], seconds: float) -> float:
+    with asyncio.Runner(loop_factory=uvicorn.Config("", log_config=None).get_loop_factory()) as runner:
+        return runner.run(measure_answers(port, requests, ASKERS, seconds))

@@ -2,15 +2,16 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from app import cli, tune
-from app.bundle import read_bundle
-from app.engines.base import EngineOptions
-from app.engines.open import open_engine
-from app.settings import SHIPPED, Settings, load_settings
+from app.settings import SHIPPED, load_settings
 from app.tune import Trial
 
 
@@ -47,32 +48,79 @@ def test_settings_file_stays_as_private_as_it_was_and_a_link_a_link(tmp_path: Pa
     assert (tmp_path / "real").stat().st_mode & 0o777 == 0o600
 
 
-def test_heaps_fit_what_is_measured_as_they_do_in_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[list[int]] = []
-    monkeypatch.setattr(tune.memory, "settle", asked.append)
-    monkeypatch.setattr(tune, "BATCHES", (2, 3))
-    monkeypatch.setattr(tune, "thread_counts", lambda: [1])
-    bundle = read_bundle(SHIPPED / "sentiment" / "gru")
-    tune.measure([bundle], Settings(), 0.0, 1, lambda _: None)
-    assert asked == [[open_engine(bundle, options=EngineOptions(batch=batch)).block_bytes] for batch in (2, 3)]
+def run(command: str, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`sentopic tune` with two batch sizes, in a process that may be forked, after some lines of Python."""
+    told = f"import sys\nfrom app import cli, main, tune\ntune.BATCHES = (2, 3)\n{command}\n"
+    told += "sys.exit(cli.main(['tune', *sys.argv[1:]]))"
+    return subprocess.run(
+        [sys.executable, "-c", told, "--bundle", str(SHIPPED / "sentiment" / "gru"), *options],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": str(SHIPPED.parent), **environment},
+    )
 
 
-def test_what_is_measured_is_written_and_read_by_the_service(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(tune, "BATCHES", (2, 3))
-    bundle = str(SHIPPED / "sentiment" / "gru")
-    assert cli.main(["tune", "--bundle", bundle, "--seconds", "0.02", "--rounds", "1", "--json"]) == 0
-    out, err = capsys.readouterr()
-    found = json.loads(out)
+def test_what_is_measured_is_written_and_read_by_the_service(tmp_path: Path) -> None:
+    done = run("", "--seconds", "0.05", "--rounds", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
     cores = tune.thread_counts()
     assert [(one["threads"], one["batch"]) for one in found["trials"]] == [(t, b) for t in cores for b in (2, 3)]
     assert all(one["texts_per_s"] > 0 for one in found["trials"])
-    assert len(err.splitlines()) == len(found["trials"])
+    assert len(done.stderr.splitlines()) == len(found["trials"])
     settings = load_settings()  # the tests' directory is the current one
     assert settings.engine_threads == found["chosen"]["threads"]
     assert settings.max_batch_windows == found["chosen"]["batch"]
     assert (tmp_path / ".env").exists()
+
+
+def test_service_is_measured_without_what_would_keep_the_askers_out(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("")
+    environment = {"KEYS": str(tmp_path / "keys"), "RATE": "1/hour", "WORKERS": "3", "DEADLINE_S": "0.000001"}
+    environment |= {"MAX_WAIT_S": "0.000001", "LOG_REQUESTS": "true", "PORT": "1", "TRACE_ENDPOINT": "http://no/where"}
+    named = {f"SENTOPIC_{name}": value for name, value in environment.items()}
+    done = run("tune.thread_counts = lambda: [1]", "--seconds", "0.05", "--rounds", "1", "--quiet", **named)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        ("def create(*_): raise tune.StartError('there is none')\nmain.create_app = create", "there is none"),
+        ("import os\nmain.create_app = lambda *_: os._exit(3)", "the service ended with 3"),
+        ("tune._ask = lambda *given: measure(*given)\ndef measure(*_): raise tune.StartError('odd')", "odd"),
+    ],
+)
+def test_service_that_cannot_be_measured_is_one_line_and_nothing_is_written(
+    spoil: str, why: str, tmp_path: Path
+) -> None:
+    done = run(spoil, "--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"sentopic: {why}\n")
+    assert not (tmp_path / ".env").exists()
+
+
+def test_service_that_is_measured_ends_with_who_measures_it() -> None:
+    told = """if True:
+        import os, signal, threading, time
+        def die(*_):
+            (line,) = [pid for pid in os.listdir("/proc") if pid.isdigit() and parent(pid) == os.getpid()]
+            print(line, flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        def parent(pid):
+            try:
+                return int(open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[1])
+            except OSError:
+                return 0
+        tune._ask = die
+    """
+    done = run(told)
+    assert done.returncode == -signal.SIGKILL
+    until = time.monotonic() + 20
+    while Path(f"/proc/{done.stdout.strip()}").exists():
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("wrong", [["--seconds", "0"], ["--rounds", "0"]])
