@@ -110,6 +110,7 @@ def _open_session(compiled: Compiled, threads: int) -> tuple[onnxruntime.Inferen
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # what fails is raised as well
     options.enable_cpu_mem_arena = False  # it would keep the largest batch's memory for ever
+    options.enable_mem_pattern = False  # it would keep a plan for each size of a run, and take one block for many
     values = {name: onnxruntime.OrtValue.ortvalue_from_numpy(array) for name, array in compiled.weights.items()}
     options.add_external_initializers(list(values), list(values.values()))  # makes the graph whole, by copying
     shared = [name for name, array in compiled.weights.items() if array.nbytes >= _SHARED_BYTES]
