@@ -48,7 +48,7 @@ def test_module_imports_only_what_lies_below_it(path: Path) -> None:
         assert not tops & TENSORFLOW or name == "app.engines.keras"
         assert not tops & FASTAPI or name == "app.main" or name.startswith("app.api")
         assert "opentelemetry" not in tops or name == "app.tracing"
-        assert "app.main" not in wanted or name in {"app.cli", "app.replica"}
+        assert "app.main" not in wanted or name in {"app.cli", "app.replica", "app.tune"}
         assert "ray" not in tops or name == "app.replica" or name.startswith("app.cluster")
         outermost = ("app.api", "app.main", "app.replica")
         assert not any(module.startswith("app.api") for module in wanted) or name.startswith(outermost)
