@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import cycle
 from typing import Any, Final
 
@@ -13,24 +14,32 @@ _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _GOOD: Final = b"HTTP/1.1 200 "
 _WARM_UP_S: Final = 0.1
 _LONGEST_S: Final = 60.0
+_ROUNDS: Final = 4
+"""Answers that each asker should have, if that takes no longer than `_PATIENCE` times as long as was asked for."""
+
+_PATIENCE: Final = 10
 
 
 async def measure_answers(port: int, requests: Sequence[bytes], askers: int, seconds: float) -> float:
     """Answers a second from a service on loopback, to HTTP requests in turn, after some that do not count.
 
-    Raises StartError if it answers with anything but 200, or with nothing.
+    Raises StartError if it cannot be reached, if it answers with anything but 200, or with nothing.
     """
-    tally = _Tally(cycle(requests))
-    loop = asyncio.get_running_loop()
-    async with asyncio.timeout(_LONGEST_S):
-        asking = [await loop.create_connection(lambda: _Asker(tally), "127.0.0.1", port) for _ in range(askers)]
+    tally, asking = _Tally(cycle(requests)), list[asyncio.Transport]()
+    connect = partial(asyncio.get_running_loop().create_connection, lambda: _Asker(tally), "127.0.0.1", port)
     try:
-        await tally.wait(_WARM_UP_S)
-        before, started = tally.answers, time.perf_counter()
-        await tally.wait(seconds)
-        return (tally.answers - before) / (time.perf_counter() - started)
+        async with asyncio.timeout(_LONGEST_S):
+            for _ in range(askers):
+                transport, _protocol = await connect()
+                asking.append(transport)
+        await tally.wait(_WARM_UP_S, 1, 1)
+        before, since = tally.answers, tally.latest
+        await tally.wait(seconds, askers, _ROUNDS * askers)
+        return (tally.answers - before) / (tally.latest - since)  # whole batches, which are answered all at once
+    except OSError as error:  # TimeoutError too
+        raise StartError(f"the service to be measured cannot be reached ({error or 'it does not answer'})") from error
     finally:
-        for transport, _ in asking:
+        for transport in asking:
             transport.abort()
 
 
@@ -40,18 +49,28 @@ class _Tally:
     def __init__(self, requests: Iterator[bytes]) -> None:
         self.requests = requests
         self.answers = 0
+        self.latest = 0.0
+        """When one came last."""
         self.fault = ""
 
-    async def wait(self, seconds: float) -> None:
-        """For so long, and for one answer at least. Raises StartError."""
-        before, longest = self.answers, time.perf_counter() + _LONGEST_S
-        await asyncio.sleep(seconds)
-        while self.answers == before and not self.fault:
-            if time.perf_counter() > longest:
-                self.fault = f"nothing for {_LONGEST_S:g} s"
+    async def wait(self, seconds: float, least: int, most: int) -> None:
+        """For so long; longer until there are at least so many answers, and somewhat longer until there are most.
+
+        Raises StartError.
+        """
+        before, started = self.answers, time.perf_counter()
+        while not self.fault:
+            passed, answers = time.perf_counter() - started, self.answers - before
+            if passed >= seconds and (answers >= most or (answers >= least and passed >= _PATIENCE * seconds)):
+                return
+            if passed > _LONGEST_S:
+                self.fault = f"{answers} times in {_LONGEST_S:g} s"
             await asyncio.sleep(0.01)
-        if self.fault:
-            raise StartError(f"while it was measured the service answered {self.fault}")
+        raise StartError(f"while it was measured the service answered {self.fault}")
+
+    def add(self) -> None:
+        self.answers += 1
+        self.latest = time.perf_counter()
 
 
 class _Asker(asyncio.Protocol):
@@ -75,7 +94,7 @@ class _Asker(asyncio.Protocol):
             self._transport.abort()
         elif len(body) >= int(length[1]):
             self._read = b""
-            self._tally.answers += 1
+            self._tally.add()
             self._ask()
 
     def connection_lost(self, _: Exception | None) -> None:

@@ -132,11 +132,12 @@ def _tune(options: argparse.Namespace) -> int:
     from app import tune
     from app.settings import load_settings
 
-    if options.seconds <= 0 or options.rounds < 1:
+    if not 0 < options.seconds < float("inf") or options.rounds < 1:
         raise UsageError("--seconds and --rounds must be positive")
     if not os.access(options.output.parent, os.W_OK) or options.output.is_dir():
         raise StartError(f"cannot write {options.output}")
     settings = load_settings(artifacts=options.artifacts, bundle=options.bundle)
+    _allow_connections(tune.ASKERS)
 
     def tell(line: str) -> None:
         if not options.quiet:

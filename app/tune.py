@@ -6,6 +6,7 @@ Without HTTP the event loop would have time left, and threads that take its core
 
 import asyncio
 import json
+import logging
 import os
 import re
 import select
@@ -112,6 +113,7 @@ def _serve(settings: Settings, shared: main.Shared) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0), backlog=2 * ASKERS) as listener:
 
         def live(lifeline: child.Lifeline) -> None:
+            logging.getLogger("sentopic").setLevel(logging.ERROR)  # what a service has to say that stays
             app = main.create_app(settings, shared)
             limits = ConnectionLimits(
                 settings.client_timeout_s, settings.keep_alive_s, settings.max_header_bytes, settings.max_connections

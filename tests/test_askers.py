@@ -57,6 +57,33 @@ def test_pauses_are_waited_for() -> None:
     assert 0 < asyncio.run(measure(answer, 0.01)) < 20
 
 
+def test_batches_that_are_answered_at_once_are_counted_whole() -> None:
+    """Whatever part of the next one's time has passed when the time is over."""
+    waiting = list[asyncio.Future[None]]()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(1_000):
+            waiting.append(asyncio.get_running_loop().create_future())
+            if len(waiting) == 4:
+                asyncio.get_running_loop().call_later(0.2, release)
+            await waiting[-1]
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    def release() -> None:
+        for future in waiting:
+            future.set_result(None)
+        waiting.clear()
+
+    for seconds in (0.05, 0.15, 0.3, 0.7):
+        waiting.clear()
+        assert asyncio.run(measure(answer, seconds)) == pytest.approx(20, rel=0.2)
+
+
+def test_service_that_is_not_there_is_told() -> None:
+    with pytest.raises(StartError, match="cannot be reached"):
+        asyncio.run(measure_answers(1, REQUESTS, 4, 0.1))
+
+
 @pytest.mark.parametrize(
     ("said", "why"),
     [

@@ -101,6 +101,15 @@ def test_service_that_cannot_be_measured_is_one_line_and_nothing_is_written(
     assert not (tmp_path / ".env").exists()
 
 
+def test_few_descriptors_are_made_more_or_told() -> None:
+    few = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (64, {}))\ntune.thread_counts = lambda: [1]"
+    options = ("--seconds", "0.02", "--rounds", "1", "--quiet")
+    assert run(few.format(4096), *options).returncode == 0
+    done = run(few.format(64), *options)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("sentopic: too few open files are allowed: 64")
+
+
 def test_service_that_is_measured_ends_with_who_measures_it() -> None:
     told = """if True:
         import os, signal, threading, time
@@ -123,7 +132,7 @@ def test_service_that_is_measured_ends_with_who_measures_it() -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("wrong", [["--seconds", "0"], ["--rounds", "0"]])
+@pytest.mark.parametrize("wrong", [["--seconds", "0"], ["--seconds", "nan"], ["--seconds", "inf"], ["--rounds", "0"]])
 def test_wrong_use_ends_with_2(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["tune", *wrong]) == 2
     assert "must be positive" in capsys.readouterr().err
