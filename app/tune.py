@@ -1,7 +1,7 @@
 """Measures this host: how many windows at once, and how many threads, answer most texts a second.
 
 Each setting is tried on the service itself, in a process of its own, with as many askers at once as a busy one has.
-Without HTTP the event loop would have time left, and engine threads that take its core would seem to be worth it.
+Without HTTP the event loop would have time left, and engine threads that take its core would seem worth it.
 """
 
 import asyncio

@@ -28,7 +28,7 @@ class Engine(Protocol):
     """Safe to call from one thread at a time; rows of a batch never influence each other.
 
     `precision`: what the model is computed in, which is float32 where it has nothing that could be rounded.
-    `block_bytes`: the largest block that a layer takes from the heap in a full run and gives back, as far as layers tell,
+    `block_bytes`: the largest block that a layer takes from the heap in a full run and gives back, as far as they tell,
     for the next run to find it there; 0 if they take none.
     """
 
